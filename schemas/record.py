@@ -1,0 +1,82 @@
+"""A customer's changelog value: a fixed head that recovery reads without decoding, then the body.
+
+    byte 0        format version
+    bytes 1-8     wake_at, milliseconds since the epoch, signed, big-endian
+    bytes 9-12    fingerprint of the model the deadline was computed with
+    bytes 13-16   fingerprint of the playbook
+    bytes 17-     MessagePack of schemas.customer.Customer
+"""
+
+from struct import Struct
+from typing import NamedTuple
+
+import msgspec
+
+from schemas.customer import Customer, PartitionRecord
+from schemas.errors import StateError
+
+VERSION = 1
+PARTITION_KEY = b"\x00winback.partition"
+"""The reserved key of the partition record; no customer id holds a NUL."""
+
+_HEAD = Struct(">BqII")
+_encode = msgspec.msgpack.Encoder().encode
+_decode_customer = msgspec.msgpack.Decoder(Customer).decode
+_decode_partition = msgspec.msgpack.Decoder(PartitionRecord).decode
+
+
+class Fingerprint(NamedTuple):
+    """What a deadline was computed with: 32-bit hashes."""
+
+    model: int
+    playbook: int
+
+
+class Head(NamedTuple):
+    """What stands at fixed places."""
+
+    version: int
+    wake_at: int
+    fingerprint: Fingerprint
+
+
+def pack(customer: Customer, fingerprint: Fingerprint) -> bytes:
+    """The changelog value of a customer."""
+    wake_at = min(customer.wake_spell, customer.wake_support, customer.wake_logins)
+    return _HEAD.pack(VERSION, wake_at, *fingerprint) + _encode(customer)
+
+
+def unpack(value: bytes) -> Customer:
+    """The customer of a changelog value.
+
+    Raises StateError where the value is damaged or of a version this program does not know.
+    """
+    if not value or value[0] != VERSION:
+        raise StateError(f"a state record of version {value[0] if value else 'none'}, not {VERSION}")
+    try:
+        return _decode_customer(memoryview(value)[_HEAD.size :])
+    except (msgspec.DecodeError, ValueError) as error:
+        raise StateError(f"a damaged state record of {len(value)} bytes") from error
+
+
+def head(value: bytes) -> Head:
+    """The fixed head of a changelog value, without decoding the rest; StateError if damaged."""
+    if len(value) <= _HEAD.size or value[0] != VERSION:
+        raise StateError(f"a damaged or foreign state record of {len(value)} bytes")
+    version, wake_at, model, playbook = _HEAD.unpack_from(value)
+    return Head(version, wake_at, Fingerprint(model, playbook))
+
+
+def pack_partition(record: PartitionRecord) -> bytes:
+    """The changelog value of a partition record."""
+    return bytes((VERSION,)) + _encode(record)
+
+
+def unpack_partition(value: bytes) -> PartitionRecord:
+    """The partition record of a changelog value; StateError if damaged or of another version."""
+    if not value or value[0] != VERSION:
+        raise StateError(f"a partition record of a version other than {VERSION}")
+    try:
+        return _decode_partition(memoryview(value)[1:])
+    except (msgspec.DecodeError, ValueError) as error:
+        raise StateError("a damaged partition record") from error

@@ -1,0 +1,1 @@
+"""The engine: a pure core, and the shell of Faust, Kafka and clocks around it."""
