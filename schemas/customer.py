@@ -17,12 +17,14 @@ class Recent(Struct, frozen=True, array_like=True):
     """The events of the last `max_lateness`, oldest first, by 64-bit hash of their id.
 
     `horizon`: at or below it nothing is accepted any more, since the record of what was applied
-    there has been evicted.
+    there has been evicted. `late_*`: what was accepted although it was older than `max_lateness`.
     """
 
     hashes: tuple[int, ...] = ()
     instants: tuple[int, ...] = ()
     horizon: int = LONG_AGO
+    late_hashes: tuple[int, ...] = ()
+    late_instants: tuple[int, ...] = ()
 
 
 class Purchases(Struct, frozen=True, array_like=True):
@@ -44,23 +46,32 @@ class Purchases(Struct, frozen=True, array_like=True):
     ring_spend: tuple[int, ...] = ()
 
 
-class Logins(Struct, frozen=True, array_like=True):
-    """Two exponentially decayed counts of logins, each as of the newest login.
+class LoginRates(Struct, frozen=True, array_like=True):
+    """Two exponentially decayed counts of logins, as of the newest of them, at `at`.
 
-    base_*: the same recurrence up to the newest login older than `events`, from which a late login
-    is folded again in order, so that arrival order leaves no trace in the last bit.
+    lifted_at: the login that last lifted the ratio of the two rates above the rule's threshold.
+    fell_at: where that login's successors left the ratio at or below it, the instant at which it
+    had fallen there; NEVER while the newest login leaves it above.
     """
 
-    events: Recent = Recent()
     count: int = 0
     fast: float = 0.0
     slow: float = 0.0
+    at: int = LONG_AGO
     lifted_at: int = LONG_AGO
-    base_count: int = 0
-    base_fast: float = 0.0
-    base_slow: float = 0.0
-    base_at: int = LONG_AGO
-    base_lifted_at: int = LONG_AGO
+    fell_at: int = NEVER
+
+
+class Logins(Struct, frozen=True, array_like=True):
+    """The rates as of the newest login, and those just before the oldest login in `events`.
+
+    A late login is folded from `base` through `events` in order, so that the order of arrival
+    leaves no trace, not even in the last bit of a float.
+    """
+
+    events: Recent = Recent()
+    rates: LoginRates = LoginRates()
+    base: LoginRates = LoginRates()
 
 
 class Ticket(Struct, frozen=True, array_like=True):
@@ -86,8 +97,8 @@ class Firing(Struct, frozen=True, array_like=True):
     """One trigger that has gone out; kept while it can still be ended, repeated or defer another.
 
     episode_at: start of the spell's day, or the instant of the event that names the episode.
-    episode_key: 0, or the hash of that event. state: 0 open, 1 ended, 2 revoked, 3 counted as
-    fired because a higher level fired.
+    episode_key: 0, or the hash of that event. revision: how often this rule had fired in this
+    episode and was taken back. state: see streams.core.firings.State.
     """
 
     rule: str
@@ -103,8 +114,8 @@ class Firing(Struct, frozen=True, array_like=True):
 class Customer(Struct, frozen=True, array_like=True):
     """Everything Winback remembers of one customer, apart from the id, which is the key.
 
-    wake_*: the earliest instant still to come of each family of rules. stage: index into
-    streams.core.lifecycle.Stage. lapsed_spell: day of the spell whose lapse has been settled.
+    stage: index into streams.core.lifecycle.Stage. lapsed_day: day of the spell whose lapse has
+    been settled. wake_*: the earliest instant still to come of each family of rules.
     """
 
     purchases: Purchases | None = None
@@ -112,7 +123,7 @@ class Customer(Struct, frozen=True, array_like=True):
     support: Support | None = None
     firings: tuple[Firing, ...] = ()
     stage: int = 0
-    settled_lapse: int = LONG_AGO
+    lapsed_day: int = LONG_AGO
     wake_spell: int = NEVER
     wake_support: int = NEVER
     wake_logins: int = NEVER

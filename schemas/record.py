@@ -4,7 +4,8 @@
     bytes 1-8     wake_at, milliseconds since the epoch, signed, big-endian
     bytes 9-12    fingerprint of the model the deadline was computed with
     bytes 13-16   fingerprint of the playbook
-    bytes 17-     MessagePack of schemas.customer.Customer
+    byte 17       the customer's stage, so that recovery can count them
+    bytes 18-     MessagePack of schemas.customer.Customer
 """
 
 from struct import Struct
@@ -19,7 +20,7 @@ VERSION = 1
 PARTITION_KEY = b"\x00winback.partition"
 """The reserved key of the partition record; no customer id holds a NUL."""
 
-_HEAD = Struct(">BqII")
+_HEAD = Struct(">BqIIB")
 _encode = msgspec.msgpack.Encoder().encode
 _decode_customer = msgspec.msgpack.Decoder(Customer).decode
 _decode_partition = msgspec.msgpack.Decoder(PartitionRecord).decode
@@ -38,12 +39,13 @@ class Head(NamedTuple):
     version: int
     wake_at: int
     fingerprint: Fingerprint
+    stage: int
 
 
 def pack(customer: Customer, fingerprint: Fingerprint) -> bytes:
     """The changelog value of a customer."""
     wake_at = min(customer.wake_spell, customer.wake_support, customer.wake_logins)
-    return _HEAD.pack(VERSION, wake_at, *fingerprint) + _encode(customer)
+    return _HEAD.pack(VERSION, wake_at, *fingerprint, customer.stage) + _encode(customer)
 
 
 def unpack(value: bytes) -> Customer:
@@ -63,8 +65,8 @@ def head(value: bytes) -> Head:
     """The fixed head of a changelog value, without decoding the rest; StateError if damaged."""
     if len(value) <= _HEAD.size or value[0] != VERSION:
         raise StateError(f"a damaged or foreign state record of {len(value)} bytes")
-    version, wake_at, model, playbook = _HEAD.unpack_from(value)
-    return Head(version, wake_at, Fingerprint(model, playbook))
+    version, wake_at, model, playbook, stage = _HEAD.unpack_from(value)
+    return Head(version, wake_at, Fingerprint(model, playbook), stage)
 
 
 def pack_partition(record: PartitionRecord) -> bytes:

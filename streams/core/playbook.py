@@ -74,11 +74,13 @@ class TicketSpike(Rule):
 
 @dataclass(frozen=True, slots=True)
 class LoginDecay(Rule):
-    """The fast login rate falls to `ratio` of the slow one."""
+    """The fast login rate falls to `ratio` of the slow one.
+
+    The half-lives are the facet's (facets/logins.py), not the playbook's: they are folded into the
+    state, and no later playbook could change them there.
+    """
 
     ratio: float = 0.5
-    fast_half_life: int = 7 * DAY
-    slow_half_life: int = 30 * DAY
     min_logins: int = 5
 
 
