@@ -1,0 +1,154 @@
+"""P(lapse): the probability that a silence will reach the lapse age, why, and when it passes q.
+
+Theory. Among customers, purchase rates are Gamma(r, rate alpha); after each purchase, the first
+one too, a customer drops out with a probability that is Beta(a, b) among customers: the MBG/NBD of
+Batislam, Denizel & Filiztekin (2007) and Hoppe & Wagner (2007). For a customer with x repeat
+purchase days, the last one t_x after the first, and a silence d since then, write
+
+    s = alpha + t_x     g = r + x     c = a / (b + x)     u(d) = (s / (s + d))^g
+
+u(d) is the chance that a customer who still buys has been silent for d by accident, and c the odds
+that the last purchase was the very last. So a silence of d occurs in proportion to u(d) + c, and
+
+    P(dead | d)        = c / (u(d) + c)
+    P(lapse at D | d)  = (u(D) + c) / (u(d) + c)      for d < D;  1 by definition from D on.
+
+The first millisecond at which P(lapse) >= q follows in closed form: u(d) = (u(D) + c (1 - q)) / q.
+
+Floats. Instants and silences are whole milliseconds. One millisecond more moves log1p(d / s) by
+1 / (s + d), which for lives below three centuries is hundreds of units in the last place; so the
+computed u never rises with d, and P(lapse) never falls, whatever the last-bit rounding of the
+mathematical library. It may stay equal for a stretch (u below the last bit of c, or underflown to
+0), and then sits on 1.0 before D. `crossing` relies on the order alone, not on strictness.
+"""
+
+from math import ceil, exp, expm1, log, log1p
+from typing import Final
+
+from msgspec import Struct
+
+from schemas.triggers import Driver, Score
+from streams.core.model import Model
+
+WEEK: Final = 604_800_000
+"""Milliseconds in the model's unit of time."""
+
+
+class Silence(Struct, frozen=True, gc=False):
+    """What the score needs to know of a customer who stops buying now.
+
+    repeat_days: x. scale: s, in milliseconds. shape: g. odds: c, of having dropped out at the last
+    purchase.
+    """
+
+    repeat_days: int
+    scale: float
+    shape: float
+    odds: float
+
+
+def silence_of(model: Model, days: int, first_at: int, last_at: int) -> Silence:
+    """The silence after a purchase at `last_at`, by a customer of `days` >= 1 purchase days."""
+    repeat_days = days - 1
+    return Silence(
+        repeat_days,
+        model.alpha * WEEK + (last_at - first_at),
+        model.r + repeat_days,
+        model.a / (model.b + repeat_days),
+    )
+
+
+def p_lapse(silence: Silence, lapse_age_ms: int, silent_ms: int) -> float:
+    """The probability that a silence of `silent_ms` (below 0 counts as 0) reaches the lapse age."""
+    if silent_ms >= lapse_age_ms:
+        return 1.0
+    scale, shape, odds = silence.scale, silence.shape, silence.odds
+    reached = exp(-shape * log1p(lapse_age_ms / scale)) + odds
+    return reached / ((exp(-shape * log1p(silent_ms / scale)) if silent_ms > 0 else 1.0) + odds)
+
+
+def crossing(silence: Silence, lapse_age_ms: int, q: float) -> int:
+    """The first whole millisecond of silence, 0 to the lapse age, at which p_lapse(...) >= q.
+
+    Exact in terms of `p_lapse` itself: the closed form proposes, and the two neighbours of the
+    line are evaluated as `p_lapse` evaluates them. 0 < q < 1.
+    """
+    scale, shape, odds = silence.scale, silence.shape, silence.odds
+    survives = exp(-shape * log1p(lapse_age_ms / scale))
+    reached = survives + odds
+    if lapse_age_ms <= 0 or reached / (1.0 + odds) >= q:
+        return 0
+    target = (survives + odds * (1.0 - q)) / q
+    if target <= 0.0:  # everything has underflown: no closed form, so search all of it
+        return _search(silence, lapse_age_ms, q, lapse_age_ms)
+    guess = scale * expm1(-log(target) / shape)
+    due = ceil(guess) if guess < lapse_age_ms else lapse_age_ms
+    if (
+        0 < due < lapse_age_ms
+        and reached / (exp(-shape * log1p(due / scale)) + odds) >= q
+        and reached / (exp(-shape * log1p((due - 1) / scale)) + odds) < q
+    ):
+        return due
+    return _search(silence, lapse_age_ms, q, due)
+
+
+def _search(silence: Silence, lapse_age_ms: int, q: float, guess: int) -> int:
+    """The crossing by evaluation alone: strides that double away from the guess, then bisection.
+
+    p_lapse < q at 0 is given, and p_lapse = 1 at the lapse age; so the line lies between them.
+    """
+    below, above = 0, lapse_age_ms
+    probe, stride = min(max(guess, 1), lapse_age_ms), 1
+    while above - below > 1:
+        if below < probe < above:
+            if p_lapse(silence, lapse_age_ms, probe) >= q:
+                above, probe = probe, probe - stride
+            else:
+                below, probe = probe, probe + stride
+            stride *= 2
+        else:
+            probe, stride = (below + above) // 2, lapse_age_ms
+    return above
+
+
+def score_at(model: Model, silence: Silence, lapse_age_ms: int, silent_ms: int) -> Score:
+    """P(lapse) after a silence, and its drivers: log-odds that add up to `logit`.
+
+    Each driver is what one more piece of knowledge adds: `prior`, a customer who has just bought
+    for the first time; `history`, this customer on the day of the last purchase; `silence`, what
+    has passed since. Before the lapse age they explain P(lapse); from there on P(lapse) is 1, whose
+    log-odds are infinite, and they explain P(dead), the probability of having dropped out.
+
+    ln(P / (1 - P)) = ln(u(D) + c) - ln(u(d) - u(D)), the difference taken as u(d) (1 - u(D) / u(d))
+    in logarithms: so neither cancellation just before D nor underflow after thousands of purchases
+    touches it, and it stays finite where P itself has rounded to 1.
+    """
+    elapsed = silent_ms if silent_ms > 0 else 0
+    evidence = silence.shape * log1p(elapsed / silence.scale)
+    if elapsed >= lapse_age_ms:
+        prior = log(model.a / model.b)
+        at_purchase = log(silence.odds)
+        logit = at_purchase + evidence
+        return Score(1.0, "p_dead", logit, _drivers(prior, at_purchase, logit))
+    prior = _logit_at_purchase(model.alpha * WEEK, model.r, model.a / model.b, lapse_age_ms)
+    at_purchase = _logit_at_purchase(silence.scale, silence.shape, silence.odds, lapse_age_ms)
+    remaining = silence.shape * log1p((lapse_age_ms - elapsed) / (silence.scale + elapsed))
+    reached = exp(-silence.shape * log1p(lapse_age_ms / silence.scale)) + silence.odds
+    logit = log(reached) + evidence - log(-expm1(-remaining))
+    return Score(
+        reached / (exp(-evidence) + silence.odds), "p_lapse", logit, _drivers(prior, at_purchase, logit)
+    )
+
+
+def _drivers(prior: float, at_purchase: float, logit: float) -> tuple[Driver, ...]:
+    return (
+        Driver("prior", prior),
+        Driver("history", at_purchase - prior),
+        Driver("silence", logit - at_purchase),
+    )
+
+
+def _logit_at_purchase(scale: float, shape: float, odds: float, lapse_age_ms: int) -> float:
+    """ln(u(D) + c) - ln(1 - u(D)): the log-odds of a lapse when the silence begins."""
+    hazard = shape * log1p(lapse_age_ms / scale)
+    return log(exp(-hazard) + odds) - log(-expm1(-hazard))
