@@ -17,14 +17,13 @@ class Recent(Struct, frozen=True, array_like=True):
     """The events of the last `max_lateness`, oldest first, by 64-bit hash of their id.
 
     `horizon`: at or below it nothing is accepted any more, since the record of what was applied
-    there has been evicted. `late_*`: what was accepted although it was older than `max_lateness`.
+    there has been evicted. `late_hashes`: what was accepted although it was older than `max_lateness`.
     """
 
     hashes: tuple[int, ...] = ()
     instants: tuple[int, ...] = ()
     horizon: int = LONG_AGO
     late_hashes: tuple[int, ...] = ()
-    late_instants: tuple[int, ...] = ()
 
 
 class Purchases(Struct, frozen=True, array_like=True):

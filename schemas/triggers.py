@@ -13,6 +13,7 @@ from msgspec import Struct
 Level = Literal["medium", "high"]
 Origin = Literal["live", "replay", "backfill"]
 MovedBy = Literal["model", "playbook"]
+StageName = Literal["prospect", "new", "active", "at_risk", "lapsed", "won_back"]
 
 
 class Window(Struct, frozen=True):
@@ -103,7 +104,7 @@ class CustomerHealth(Struct, frozen=True):
     """On the compacted topic `customer-health`: one record a customer, when stage or level changed."""
 
     customer_id: str
-    stage: Literal["prospect", "new", "active", "at_risk", "lapsed", "won_back"]
+    stage: StageName
     level: Level | None
     windows: Windows
     next_deadline: datetime | None

@@ -3,10 +3,11 @@
 Durations are milliseconds. A rule that is None is switched off.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from types import MappingProxyType
-from typing import Final, Literal, Mapping
+from typing import Final, Literal
 
 from streams.core.model import Model
 

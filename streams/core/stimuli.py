@@ -8,6 +8,8 @@ from enum import IntEnum
 
 from msgspec import Struct
 
+from schemas.triggers import MovedBy
+
 
 class Status(IntEnum):
     """A ticket's steps, in the order in which steps of one instant are read."""
@@ -62,7 +64,7 @@ class TicketStep(Struct, frozen=True, gc=False):
 class Elapsed(Struct, frozen=True, gc=False):
     """Nothing happened, and the clock says `now`. moved_by: a new model or playbook moved dues."""
 
-    moved_by: str | None = None
+    moved_by: MovedBy | None = None
 
 
 Stimulus = Ordered | LoggedIn | TicketStep | Elapsed

@@ -1,0 +1,321 @@
+"""The working copy of one customer during one decision; advance.py says in which order it is used.
+
+It never outlives the call of `advance`, and nothing outside the core sees it.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from msgspec.structs import replace
+
+from schemas.customer import NEVER, Customer, Firing
+from schemas.triggers import ChurnRisk, MovedBy, WinBack
+from streams.core.facets.support import ANSWERS
+from streams.core.firings import NOTHING, History, State
+from streams.core.lifecycle import STAGES, TRANSITIONS, Signal
+from streams.core.message import Kind, health_of, level_of, trigger_of
+from streams.core.playbook import Playbook, Rule
+from streams.core.rules import ABOUT, LAPSED_RULES, LOGIN_RULES, SILENCE_RULES, SUPPORT_RULES, Family
+from streams.core.rules.due import Due
+from streams.core.rules.lapse import Spell
+from streams.core.rules.logins import still_true
+from streams.core.rules.support import answered_at, spikes
+from streams.core.step import Outcome, Step, Suppressed
+from streams.core.stimuli import Status, TicketStep
+
+_LAPSE = "lapse"
+"""Not a rule of the playbook: the instant at which the stage turns to LAPSED; its step is the
+spell's day."""
+
+_NO_RULE = Rule()
+_Subject = TypeVar("_Subject")
+_RISKS = frozenset({"risk_medium", "risk_high"})
+
+
+class Draft:
+    """One customer, being decided about."""
+
+    __slots__ = (
+        "_before",
+        "_dues",
+        "_history",
+        "_moved_by",
+        "_points",
+        "_suppressed",
+        "_triggers",
+        "_wakes",
+        "customer_id",
+        "firings",
+        "lapsed_day",
+        "logins",
+        "now",
+        "playbook",
+        "purchases",
+        "stage",
+        "support",
+    )
+
+    def __init__(self, customer_id: str, customer: Customer, now: int, playbook: Playbook) -> None:
+        self.customer_id = customer_id
+        self.now = now
+        self.playbook = playbook
+        self.purchases = customer.purchases
+        self.logins = customer.logins
+        self.support = customer.support
+        self.firings = customer.firings
+        self.stage = STAGES[customer.stage]
+        self.lapsed_day = customer.lapsed_day
+        self._wakes = [customer.wake_spell, customer.wake_support, customer.wake_logins]
+        self._before = customer
+        self._dues: list[list[Due] | None] = [None, None, None]
+        self._points: list[Due] = []
+        self._history: History | None = None
+        self._moved_by: MovedBy | None = None
+        self._triggers: list[ChurnRisk | WinBack] = []
+        self._suppressed: list[Suppressed] = []
+
+    # What is due
+
+    def settle(self, limit: int, made_at: int | None = None) -> None:
+        """Fire what is due before `limit`, and what a stimulus at `made_at` made due at once."""
+        while (due := self._next(limit, made_at)) is not None:
+            self._fire(due)
+
+    def recompute(self, moved_by: MovedBy) -> None:
+        """Ask every rule again: the model or the playbook is another one than the state's."""
+        self._moved_by = moved_by
+        self.ask_spell()
+        self.ask_support()
+        self.ask_logins()
+
+    def ask_spell(self) -> None:
+        """Ask the rules of silence for their instants."""
+        purchases = self.purchases
+        dues: list[Due] = []
+        if purchases is not None and purchases.days:
+            spell = Spell(purchases, self.playbook)
+            self._ask_each(SILENCE_RULES, spell, dues)
+            if self.lapsed_day == spell.day:
+                self._ask_each(LAPSED_RULES, spell, dues)
+            else:
+                dues.append(Due(spell.lapse_at, 0, _LAPSE, 0, spell.day, spell.starts_at))
+        self._remember(Family.SPELL, dues)
+
+    def ask_support(self) -> None:
+        """Ask the rules of tickets."""
+        dues: list[Due] = []
+        if self.support is not None:
+            self._ask_each(SUPPORT_RULES, self.support, dues)
+        self._remember(Family.SUPPORT, dues)
+
+    def ask_logins(self) -> None:
+        """Ask the rules of logins."""
+        dues: list[Due] = []
+        if self.logins is not None:
+            self._ask_each(LOGIN_RULES, self.logins, dues)
+        self._remember(Family.LOGINS, dues)
+
+    def _ask_each(
+        self,
+        rules: Sequence[Callable[[_Subject, History, Playbook], Due | None]],
+        subject: _Subject,
+        dues: list[Due],
+    ) -> None:
+        history = self._told()
+        for rule in rules:
+            due = rule(subject, history, self.playbook)
+            if due is not None:
+                dues.append(due)
+
+    def _remember(self, family: Family, dues: list[Due]) -> None:
+        self._dues[family] = dues
+        wake = NEVER
+        for due in dues:
+            wake = min(wake, due.at)
+        self._wakes[family] = wake
+
+    def _ask(self, family: int) -> list[Due]:
+        (self.ask_spell, self.ask_support, self.ask_logins)[family]()
+        return self._dues[family] or []
+
+    def _next(self, limit: int, made_at: int | None) -> Due | None:
+        earliest: Due | None = None
+        reach = limit if made_at is None else max(limit, made_at + 1)
+        for family, wake in enumerate(self._wakes):
+            if wake >= reach:
+                continue
+            dues = self._dues[family]
+            for due in self._ask(family) if dues is None else dues:
+                if (earliest is None or due < earliest) and (
+                    due.at < limit or (due.at_once and due.at < reach)
+                ):
+                    earliest = due
+        for due in self._points:
+            if earliest is None or due < earliest:
+                earliest = due
+        return earliest
+
+    # What fires, and what ends
+
+    def _fire(self, due: Due) -> None:
+        if due.rule == _LAPSE:
+            self.lapsed_day = due.step
+            self.signal(Signal.LAPSE)
+            self.ask_spell()
+            return
+        about = ABOUT[due.rule]
+        firing = Firing(
+            due.rule,
+            due.version,
+            due.step,
+            due.episode_at,
+            due.episode_key,
+            self._told().revisions(due.rule, due.version, due.step, due.episode_at, due.episode_key),
+            due.at,
+            State.OPEN,
+        )
+        self._set_firings((*self.firings, firing))
+        self._emit(firing, "raised" if about.topic == "churn-risk" else "due")
+        if due.rule in _RISKS:
+            self.signal(Signal.RISK)
+        if due in self._points:
+            self._points.remove(due)
+        self._ask(about.family)
+
+    def end_spell(self, at: int) -> None:
+        """An order at `at`, on a later day, ends the spell; `purchases` still are those before it."""
+        firings: list[Firing] = []
+        achieved: Firing | None = None
+        for firing in self.firings:
+            if firing.state != State.OPEN or ABOUT[firing.rule].family is not Family.SPELL:
+                firings.append(firing)
+                continue
+            if firing.due >= at:
+                firings.append(self._close(firing, "revoked", at))
+            elif ABOUT[firing.rule].topic == "churn-risk":
+                firings.append(self._close(firing, "cleared", at))
+            else:
+                if achieved is None or firing.due > achieved.due:
+                    achieved = firing
+                firings.append(replace(firing, state=State.ENDED))
+        if achieved is not None:
+            self._emit(achieved, "achieved", at)
+        self._set_firings(tuple(firings))
+
+    def judge_login_decay(self, at: int) -> None:
+        """A login at `at` has been folded: does what login_decay has said still stand?"""
+        rule, logins = self.playbook.login_decay, self.logins
+        if rule is None or logins is None:
+            return
+        for firing in self._open("login_decay"):
+            if at <= firing.due and not still_true(logins, firing, rule):
+                self._swap(firing, "revoked", at)
+            elif logins.rates.lifted_at != firing.episode_at:
+                self._swap(firing, "cleared", logins.rates.lifted_at)
+
+    def judge_sla(self, event: TicketStep) -> None:
+        """A ticket's step has been folded: does it answer, in time or too late, a breach?"""
+        if event.status not in ANSWERS or self.support is None:
+            return
+        for firing in self._open("sla_breach"):
+            for ticket in self.support.tickets:
+                answered = answered_at(ticket, firing) if ticket.key == event.ticket else None
+                if answered is not None:
+                    self._swap(firing, "revoked" if answered <= firing.due else "cleared", answered)
+
+    def judge_spikes(self, event: TicketStep) -> None:
+        """An opening has been folded: which openings from it on are spikes, and which are not?"""
+        rule = self.playbook.ticket_spike
+        if rule is None or event.status != Status.OPENED or self.support is None:
+            return
+        last_due = max(
+            [
+                firing.due
+                for firing in self.firings
+                if firing.rule == "ticket_spike" and firing.state != State.REVOKED and firing.due < event.at
+            ],
+            default=None,
+        )
+        found = spikes(self.support, rule, event.at, last_due)
+        for firing in self._open("ticket_spike"):
+            if firing.due >= event.at and (firing.due, firing.episode_key) not in found.points:
+                self._swap(firing, "revoked", event.at)
+        for at, key in found.points:
+            if not self._told().has_fired("ticket_spike", rule.version, 0, at, key):
+                self._points.append(Due(at, 10, "ticket_spike", rule.version, 0, at, key, at_once=True))
+        if found.cooling:
+            self._suppressed.append(Suppressed("ticket_spike", "cool_down"))
+
+    def signal(self, signal: Signal) -> None:
+        """Move the customer from stage to stage."""
+        self.stage = TRANSITIONS.get((self.stage, signal), self.stage)
+
+    # What comes out
+
+    def step(self, outcome: Outcome) -> Step:
+        """The decision."""
+        before = self._before
+        after = Customer(
+            self.purchases,
+            self.logins,
+            self.support,
+            self.firings,
+            self.stage.value,
+            self.lapsed_day,
+            *self._wakes,
+        )
+        if outcome is not Outcome.FOLDED and after == before:
+            return Step(before, outcome)
+        health = None
+        if after.stage != before.stage or (
+            self.firings is not before.firings and level_of(self.firings) != level_of(before.firings)
+        ):
+            health = health_of(self.customer_id, after, now=self.now, playbook=self.playbook)
+        return Step(after, outcome, tuple(self._triggers), tuple(self._suppressed), health)
+
+    def _told(self) -> History:
+        if self._history is None:
+            self._history = History(self.firings) if self.firings else NOTHING
+        return self._history
+
+    def _open(self, rule: str) -> list[Firing]:
+        return [firing for firing in self.firings if firing.rule == rule and firing.state == State.OPEN]
+
+    def _swap(self, firing: Firing, kind: Kind, at: int) -> None:
+        closed = self._close(firing, kind, at)
+        self._set_firings(tuple(closed if other is firing else other for other in self.firings))
+
+    def _close(self, firing: Firing, kind: Kind, at: int) -> Firing:
+        self._emit(firing, kind, at)
+        return replace(firing, state=State.REVOKED if kind == "revoked" else State.ENDED)
+
+    def _emit(self, firing: Firing, kind: Kind, ended_at: int | None = None) -> None:
+        self._triggers.append(
+            trigger_of(
+                self.customer_id,
+                self.purchases,
+                firing,
+                kind,
+                now=self.now,
+                playbook=self.playbook,
+                ended_at=ended_at,
+                moved_by=self._moved_by if ended_at is None else None,
+            )
+        )
+
+    def _set_firings(self, firings: tuple[Firing, ...]) -> None:
+        """Without those that can no longer be ended, repeated, revoked, or defer another."""
+        now, playbook = self.now, self.playbook
+        self.firings = tuple(
+            [
+                firing
+                for firing in firings
+                if (firing.state == State.OPEN and firing.rule != "ticket_spike")
+                or firing.due + self._cool_down(firing) + playbook.max_lateness > now
+            ]
+        )
+        self._history = None
+
+    def _cool_down(self, firing: Firing) -> int:
+        rule: Rule = getattr(self.playbook, firing.rule) or _NO_RULE
+        return rule.cool_down

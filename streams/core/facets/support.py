@@ -1,0 +1,107 @@
+"""Tickets: the steps of each, and the openings of the last 240 days.
+
+Steps are kept in order of (instant, status, hash), so the order of arrival leaves no trace; an
+update that arrives before its opening creates the ticket.
+"""
+
+from bisect import bisect_left
+
+from schemas.customer import Support, Ticket
+from streams.core.facets.recent import Refusal, admit
+from streams.core.playbook import DAY
+from streams.core.stimuli import Status, TicketStep
+
+OPENINGS_KEPT = 240 * DAY
+"""The spike's window (30 d) and base (180 d), as of an instant up to `max_lateness` (30 d) ago."""
+
+STARTS = frozenset({Status.OPENED, Status.REOPENED})
+"""A customer waits from here on."""
+
+ANSWERS = frozenset({Status.REPLIED, Status.RESOLVED, Status.CLOSED})
+"""And no longer from here on."""
+
+_EMPTY = Support()
+
+
+def fold(facet: Support | None, event: TicketStep, *, now: int, max_lateness: int) -> Support | Refusal:
+    """The facet with the step in it, or why it is refused."""
+    before = facet or _EMPTY
+    events = admit(
+        before.events,
+        event.event,
+        event.at,
+        now=now,
+        max_lateness=max_lateness,
+        accept_late=event.accept_late,
+    )
+    if isinstance(events, Refusal):
+        return events
+    newest = events.instants[-1] if events.instants else event.at
+    kept: list[Ticket] = []
+    found = False
+    for ticket in before.tickets:
+        touched = ticket.key == event.ticket
+        found = found or touched
+        trimmed = _trim(_insert(ticket, event) if touched else ticket, newest - max_lateness)
+        if trimmed is not None:
+            kept.append(trimmed)
+    if not found:
+        kept.append(_insert(Ticket(event.ticket, (), (), (), ()), event))
+        kept.sort(key=_key)
+    openings, opening_hashes = before.openings, before.opening_hashes
+    if event.status == Status.OPENED:
+        place = bisect_left(openings, event.at)
+        while place < len(openings) and openings[place] == event.at and opening_hashes[place] < event.event:
+            place += 1
+        openings = (*openings[:place], event.at, *openings[place:])
+        opening_hashes = (*opening_hashes[:place], event.event, *opening_hashes[place:])
+    if openings:
+        cut = bisect_left(openings, newest - OPENINGS_KEPT)
+        openings = openings[cut:]
+        opening_hashes = opening_hashes[cut:]
+    return Support(events, tuple(kept), openings, opening_hashes)
+
+
+def _key(ticket: Ticket) -> int:
+    return ticket.key
+
+
+def _insert(ticket: Ticket, event: TicketStep) -> Ticket:
+    steps = sorted(
+        [
+            *zip(ticket.instants, ticket.statuses, ticket.hashes, ticket.priorities, strict=True),
+            (event.at, event.status, event.event, event.priority),
+        ]
+    )
+    return _of(ticket.key, steps)
+
+
+def _of(key: int, steps: "list[tuple[int, int, int, int]]") -> Ticket:
+    instants, statuses, hashes, priorities = zip(*steps, strict=True)
+    return Ticket(key, instants, statuses, priorities, hashes)
+
+
+def _trim(ticket: Ticket, cutoff: int) -> Ticket | None:
+    """Without what no later step can change: all before the last answer older than `cutoff`.
+
+    None for a ticket whose steps are all that old and answered: closed for `max_lateness`, or as
+    good as closed, since a step that comes later creates it again with the same consequences.
+    """
+    if ticket.instants[0] >= cutoff:
+        return ticket
+    old = bisect_left(ticket.instants, cutoff)
+    last_answer = -1
+    for index in range(old):
+        if ticket.statuses[index] in ANSWERS:
+            last_answer = index
+    if last_answer == len(ticket.instants) - 1:
+        return None
+    if last_answer <= 0:
+        return ticket
+    return Ticket(
+        ticket.key,
+        ticket.instants[last_answer:],
+        ticket.statuses[last_answer:],
+        ticket.priorities[last_answer:],
+        ticket.hashes[last_answer:],
+    )

@@ -1,0 +1,50 @@
+"""What has gone out, as the rules ask for it."""
+
+from enum import IntEnum
+from typing import Final
+
+from schemas.customer import Firing
+
+
+class State(IntEnum):
+    """Of one firing; the number is what the state keeps."""
+
+    OPEN = 0
+    ENDED = 1
+    REVOKED = 2
+
+
+class History:
+    """The firings a customer's state remembers, indexed once for all the rules of a decision."""
+
+    __slots__ = ("_dues", "_fired", "_revoked")
+
+    def __init__(self, firings: tuple[Firing, ...]) -> None:
+        self._fired: set[tuple[str, int, int, int, int]] = set()
+        self._revoked: dict[tuple[str, int, int, int, int], int] = {}
+        self._dues: dict[tuple[str, int], int] = {}
+        for firing in firings:
+            name = (firing.rule, firing.version, firing.step, firing.episode_at, firing.episode_key)
+            if firing.state == State.REVOKED:
+                self._revoked[name] = self._revoked.get(name, 0) + 1
+                continue
+            self._fired.add(name)
+            last = self._dues.get((firing.rule, firing.step))
+            if last is None or firing.due > last:
+                self._dues[(firing.rule, firing.step)] = firing.due
+
+    def has_fired(self, rule: str, version: int, step: int, episode_at: int, episode_key: int = 0) -> bool:
+        """Whether the rule has fired in this episode and was not taken back."""
+        return (rule, version, step, episode_at, episode_key) in self._fired
+
+    def revisions(self, rule: str, version: int, step: int, episode_at: int, episode_key: int) -> int:
+        """How often the rule fired in this episode and was taken back."""
+        return self._revoked.get((rule, version, step, episode_at, episode_key), 0)
+
+    def after_cool_down(self, rule: str, step: int, at: int, cool_down: int) -> int:
+        """`at`, or the end of the cool-down since the rule's last due where that is later."""
+        last = self._dues.get((rule, step))
+        return at if last is None else max(at, last + cool_down)
+
+
+NOTHING: Final = History(())

@@ -1,0 +1,82 @@
+"""Silence after a purchase day: risk_medium, risk_high, silent_for, second_order_due."""
+
+from schemas.customer import Purchases
+from streams.core.firings import History
+from streams.core.playbook import DAY, Playbook
+from streams.core.rules.due import Due
+from streams.core.score import Silence, crossing, silence_of
+
+
+class Spell:
+    """A silence after a purchase day; only an order on a later day ends it.
+
+    starts_at: start of the spell's day, which names it. last_at: the newest order of that day.
+    """
+
+    __slots__ = ("day", "days", "first_at", "lapse_at", "last_at", "silence", "starts_at")
+
+    def __init__(self, purchases: Purchases, playbook: Playbook) -> None:
+        self.first_at = purchases.first_at
+        self.last_at = purchases.last_at
+        self.days = purchases.days
+        self.day = self.last_at // DAY
+        self.starts_at = self.day * DAY
+        self.lapse_at = self.last_at + playbook.lapse_age
+        self.silence: Silence = silence_of(playbook.model, self.days, self.first_at, self.last_at)
+
+
+def risk_high(spell: Spell, history: History, playbook: Playbook) -> Due | None:
+    """P(lapse) reaches the upper threshold."""
+    return _risk("risk_high", 1, spell, history, playbook)
+
+
+def risk_medium(spell: Spell, history: History, playbook: Playbook) -> Due | None:
+    """P(lapse) reaches the lower threshold, unless the upper has been reached before."""
+    high = playbook.risk_high
+    if (
+        high is not None
+        and playbook.levels == "highest"
+        and history.has_fired("risk_high", high.version, 0, spell.starts_at)
+    ):
+        return None
+    return _risk("risk_medium", 2, spell, history, playbook)
+
+
+def _risk(name: str, rank: int, spell: Spell, history: History, playbook: Playbook) -> Due | None:
+    rule = playbook.risk_high if name == "risk_high" else playbook.risk_medium
+    if rule is None or (spell.days == 1 and not playbook.include_first_order):
+        return None
+    if history.has_fired(name, rule.version, 0, spell.starts_at):
+        return None
+    silent = crossing(spell.silence, playbook.lapse_age, rule.probability)
+    at = spell.last_at + max(silent, rule.min_silence)
+    at = history.after_cool_down(name, 0, at, rule.cool_down)
+    if at >= spell.lapse_at:
+        return None
+    return Due(at, rank, name, rule.version, 0, spell.starts_at, at_once=at == spell.last_at)
+
+
+def silent_for(spell: Spell, history: History, playbook: Playbook) -> Due | None:
+    """The shortest of the listed silences that has not fired yet."""
+    rule = playbook.silent_for
+    if rule is None:
+        return None
+    next_due: Due | None = None
+    for days in rule.days:
+        if history.has_fired("silent_for", rule.version, days, spell.starts_at):
+            continue
+        at = history.after_cool_down("silent_for", days, spell.last_at + days * DAY, rule.cool_down)
+        if next_due is None or at < next_due.at:
+            next_due = Due(at, 4, "silent_for", rule.version, days, spell.starts_at)
+    return next_due
+
+
+def second_order_due(spell: Spell, history: History, playbook: Playbook) -> Due | None:
+    """One order, and none since."""
+    rule = playbook.second_order_due
+    if rule is None or spell.days > 1:
+        return None
+    if history.has_fired("second_order_due", rule.version, 0, spell.starts_at):
+        return None
+    at = history.after_cool_down("second_order_due", 0, spell.first_at + rule.after, rule.cool_down)
+    return Due(at, 3, "second_order_due", rule.version, 0, spell.starts_at)
