@@ -1,11 +1,11 @@
 """A customer's changelog value: a fixed head that recovery reads without decoding, then the body.
 
-    byte 0        format version
-    bytes 1-8     wake_at, milliseconds since the epoch, signed, big-endian
-    bytes 9-12    fingerprint of the model the deadline was computed with
-    bytes 13-16   fingerprint of the playbook
-    byte 17       the customer's stage, so that recovery can count them
-    bytes 18-     MessagePack of schemas.customer.Customer
+byte 0        format version
+bytes 1-8     wake_at, milliseconds since the epoch, signed, big-endian
+bytes 9-12    fingerprint of the model the deadline was computed with
+bytes 13-16   fingerprint of the playbook
+byte 17       the customer's stage, so that recovery can count them
+bytes 18-     MessagePack of schemas.customer.Customer
 """
 
 from struct import Struct
