@@ -247,7 +247,9 @@ def simulate(
 
     plan = Plan(customers=customers, start=start.date(), days=days, seed=seed)
     if live:
-        raise typer.Exit(run_live(settings, plan, rate=rate, count=count, seconds=seconds, as_json=as_json))
+        raise typer.Exit(
+            run_live(settings, plan, out, rate=rate, count=count, seconds=seconds, as_json=as_json)
+        )
     raise typer.Exit(run_files(plan, out, as_json=as_json))
 
 

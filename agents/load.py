@@ -126,7 +126,7 @@ async def load_rows(
 def form(spec: TopicSpec, playbook: Playbook) -> Form:
     """How the lines for a topic are read: the playbook's currency, and the future judged as of now."""
     body = cast(type[Event], spec.body)
-    return Form(spec, body, wall_ms(), playbook.currency, playbook.minor_digits)
+    return Form(spec, body, wall_ms(), playbook.currency, playbook.minor_digits, frozenset(playbook.rates))
 
 
 def source_topic(name: str) -> TopicSpec:
@@ -195,7 +195,8 @@ def _print_summary(report: Report) -> None:
     rate = report.loaded / report.seconds_sending if report.seconds_sending else 0.0
     output().print(
         f"{report.loaded:,} {_lines(report.loaded)} loaded into {report.topic}: "
-        f"sorted in {report.seconds_sorting:.1f} s, sent in {report.seconds_sending:.1f} s ({rate:,.0f}/s)"
+        f"sorted in {report.seconds_sorting:.1f} s, sent in {report.seconds_sending:.1f} s ({rate:,.0f}/s)",
+        soft_wrap=True,
     )
     for reason, count in report.reasons.most_common():
         output().print(f"{count:,} skipped, {reason}", markup=False)

@@ -9,12 +9,12 @@ from collections.abc import Awaitable, Callable, Iterable
 from functools import lru_cache
 from typing import Any, Final
 
-import msgspec
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from aiokafka.partitioner import murmur2
 
 from agents.clients import need_topics, producer
+from schemas.codec import encode_event
 from schemas.events import Event
 from streams.settings import Settings
 
@@ -36,8 +36,7 @@ async def load_events(
 
     Raises TopicsError where the topic is missing, BrokerUnreachable and Fatal as `send_records`.
     """
-    encode = msgspec.json.Encoder().encode
-    records = ((event.customer_id.encode(), encode(event)) for event in events)
+    records = ((event.customer_id.encode(), encode_event(event)) for event in events)
     return await send_records(settings, topic, records, progress)
 
 

@@ -15,24 +15,20 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
 import msgspec
 
 from schemas.events import Event, Purchase
 from schemas.topics import TopicSpec
+from streams.intake import CLOCK_TOLERANCE_MS, LARGEST_VALUE
 
 Row: TypeAlias = tuple[int, bytes, bytes, int, int]
 
 COMPLETE: Final = 0
 NO_ID: Final = 1
 NO_ORDER: Final = 2
-
-LONGEST_LINE: Final = 1_000_000
-"""Bytes; a broker refuses records above a megabyte."""
-
-FUTURE_MS: Final = 5 * 60_000
-"""How far ahead of its record's Kafka timestamp an event may be dated."""
 
 _encode = msgspec.json.Encoder(order="sorted").encode
 _decode_any = msgspec.json.Decoder().decode
@@ -66,6 +62,8 @@ class Form:
     now: int
     currency: str = "USD"
     minor_digits: int = 2
+    rates: frozenset[str] = frozenset()
+    """The other currencies that have a rate."""
 
 
 class _Wrong(Exception):
@@ -95,24 +93,25 @@ def read_rows(file: io.BufferedReader, name: str, number: int, form: Form) -> It
 def _json_rows(file: io.BufferedReader, name: str, number: int, form: Form) -> Iterator[Row | BadRow]:
     decode = msgspec.json.Decoder(form.body).decode
     line_number = 0
-    while line := file.readline(LONGEST_LINE + 1):
+    while line := file.readline(LARGEST_VALUE + 1):
         line_number += 1
-        if len(line) > LONGEST_LINE:
+        if len(line) > LARGEST_VALUE:
             while line and not line.endswith(b"\n"):
-                line = file.readline(LONGEST_LINE)
-            yield BadRow(name, line_number, None, f"longer than {LONGEST_LINE:,} bytes")
+                line = file.readline(LARGEST_VALUE)
+            yield BadRow(name, line_number, None, f"longer than {LARGEST_VALUE:,} bytes")
             continue
         value = line.strip() if line_number > 1 else line.removeprefix(b"\xef\xbb\xbf").strip()
         if not value:
             continue
         try:
             try:
-                yield _row(decode(value), value, number, COMPLETE, form)
+                # As text: decoding bytes, msgspec does not look at fields it skips.
+                yield _row(decode(value.decode()), value, number, COMPLETE, form)
             except msgspec.ValidationError:
-                yield _completed(_decode_any(value), number, form, strict=True)
+                yield _completed(_decode_any(value.decode()), number, form, strict=True)
         except _Wrong as wrong:
             yield BadRow(name, line_number, wrong.column, wrong.reason)
-        except (msgspec.DecodeError, UnicodeError):
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
             yield BadRow(name, line_number, None, "not a JSON object in UTF-8")
 
 
@@ -203,6 +202,8 @@ def _whole(cell: str) -> int:
         raise _Wrong("amount_minor", "not a whole number") from None
 
 
+# A history has far fewer days than lines.
+@lru_cache(maxsize=100_000)
 def _instant(cell: str) -> str:
     """RFC 3339 in UTC; a bare date is the start of that UTC day."""
     try:
@@ -242,12 +243,14 @@ def _row(body: Event, value: bytes, number: int, missing: int, form: Form) -> Ro
     at = milliseconds(body.occurred_at)
     if at < 0:
         raise _Wrong("occurred_at", "before 1970")
-    if at > form.now + FUTURE_MS:
+    if at > form.now + CLOCK_TOLERANCE_MS:
         raise _Wrong("occurred_at", "in the future")
+    if isinstance(body, Purchase) and body.currency != form.currency and body.currency not in form.rates:
+        raise _Wrong("currency", "no rate for it in the playbook")
     if "\0" in body.customer_id:
         raise _Wrong("customer_id", "holds a NUL character")
-    if len(value) > LONGEST_LINE:
-        raise _Wrong(None, f"longer than {LONGEST_LINE:,} bytes")
+    if len(value) > LARGEST_VALUE:
+        raise _Wrong(None, f"longer than {LARGEST_VALUE:,} bytes")
     return at, body.customer_id.encode(), value, number, missing
 
 
