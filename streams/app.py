@@ -7,7 +7,7 @@ await run(app)
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from uuid import uuid4
 
@@ -40,7 +40,11 @@ async def check_topics(settings: Settings) -> int:
     Raises BrokerUnreachable where no broker answers.
     """
     names = [spec.name for spec in all_topics(settings.application_id)]
-    counts = await partition_counts(settings, names)
+    return agreed_count(names, await partition_counts(settings, names))
+
+
+def agreed_count(names: Sequence[str], counts: Mapping[str, int]) -> int:
+    """The one partition count of all `names`; TopicsError as `check_topics` says."""
     if missing := [name for name in names if name not in counts]:
         raise TopicsError(f"missing topics: {', '.join(missing)}; `winback topics create` makes them")
     if len(set(counts.values())) > 1:

@@ -14,7 +14,7 @@ from aiokafka import errors as kafka
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.helpers import create_ssl_context
 
-from schemas.errors import BrokerUnreachable, ConfigurationError, WinbackError
+from schemas.errors import BrokerUnreachable, ConfigurationError, Fatal, WinbackError
 from streams.settings import Settings
 
 START_SECONDS = 10.0
@@ -133,6 +133,10 @@ def translated(error: BaseException, settings: Settings) -> WinbackError:
         | kafka.TransactionalIdAuthorizationFailed,
     ):
         return ConfigurationError(f"{settings.bootstrap} does not permit this: {error!r}")
+    if isinstance(error, kafka.KafkaError) and not (
+        error.retriable or isinstance(error, kafka.KafkaConnectionError | kafka.KafkaTimeoutError)
+    ):
+        return Fatal(f"Kafka at {settings.bootstrap}: {error!r}")
     return BrokerUnreachable(
         f"no Kafka broker answers at {settings.bootstrap} ({settings.security_protocol}): "
         "is it running, and is WINBACK_BOOTSTRAP right?"

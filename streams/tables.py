@@ -19,7 +19,7 @@ from faust.stores import STORES
 from faust.stores.memory import Store
 
 from schemas.customer import NEVER, PartitionRecord
-from schemas.errors import BrokerUnreachable, StateError
+from schemas.errors import BrokerUnreachable, Gap, StateError
 from schemas.record import HEAD_SIZE, PARTITION_KEY, VERSION, Fingerprint, raw_head, unpack_partition
 from streams.clock import monotonic
 from streams.connection import client_arguments, start
@@ -87,9 +87,11 @@ async def load(
 ) -> LoadReport:
     """Bring `shards` up to the end of the changelog, read committed, for exactly `partitions`.
 
-    Shards of other partitions are dropped; one that is there already is only read on. `progress` is
-    called as records arrive. What cannot be understood is reported and stays out of the shard.
-    Raises BrokerUnreachable where nothing comes for STALLED_SECONDS.
+    The caller has fenced these partitions before: no transaction on the changelog is open any more, so
+    its stable end is its end. Shards of other partitions are dropped; one that is there already is only
+    read on. `progress` is called as records arrive. What cannot be understood is reported and stays out
+    of the shard. Raises BrokerUnreachable where nothing comes for STALLED_SECONDS, and Gap where the
+    changelog is shorter than what a shard holds of it.
     """
     began, wanted = monotonic(), frozenset(partitions)
     for gone in shards.keys() - wanted:
@@ -107,13 +109,13 @@ async def load(
         max_poll_records=CHUNK_RECORDS,
     )
     await start(consumer, settings)
-    reader = _Reader(consumer, topic, shards, progress)
+    reader = _Reader(consumer, topic, progress)
     try:
         await reader.read({partition: shards.setdefault(partition, Shard()) for partition in wanted})
     finally:
         await consumer.stop()
     for partition in wanted:
-        await _read_heads(shards[partition])
+        await read_heads(shards[partition])
         progress()
     return LoadReport(reader.records, monotonic() - began, reader.errors)
 
@@ -121,14 +123,11 @@ async def load(
 class _Reader:
     """One pass over the changelog of some partitions."""
 
-    def __init__(
-        self, consumer: AIOKafkaConsumer, topic: str, shards: dict[int, Shard], progress: Progress
-    ) -> None:
+    def __init__(self, consumer: AIOKafkaConsumer, topic: str, progress: Progress) -> None:
         self.records = 0
         self.errors: list[StateError] = []
         self._consumer = consumer
         self._topic = topic
-        self._shards = shards
         self._progress = progress
 
     async def read(self, shards: dict[int, Shard]) -> None:
@@ -137,9 +136,14 @@ class _Reader:
         first = await self._within(self._consumer.beginning_offsets(list(parts)))
         ends = await self._within(self._consumer.end_offsets(list(parts)))
         for part, shard in parts.items():
-            if not first[part] <= shard.changelog_next <= ends[part]:
-                # Something was removed that the shard has not seen, or this is another log.
-                _empty(shard)
+            if shard.changelog_next > ends[part]:
+                raise Gap(
+                    f"{part.topic}, partition {part.partition}, ends at offset {ends[part]}, but was read "
+                    f"up to {shard.changelog_next} before: was it deleted and made anew?"
+                )
+            if shard.changelog_next < first[part]:  # something was removed that the shard has not seen
+                shard.records.clear()
+                shard.partition_record = None
                 shard.changelog_next = first[part]
             self._consumer.seek(part, shard.changelog_next)
         left = {part for part, shard in parts.items() if shard.changelog_next < ends[part]}
@@ -147,7 +151,8 @@ class _Reader:
         while left:
             found = await self._consumer.getmany(*left, timeout_ms=500)
             for part, records in found.items():
-                self._apply(parts[part], records)
+                self.records += len(records)
+                self.errors += apply(parts[part], records)
             for part in tuple(left):
                 position = await self._consumer.position(part)
                 if position > parts[part].changelog_next:
@@ -159,32 +164,6 @@ class _Reader:
             if monotonic() - moved_at > STALLED_SECONDS:
                 raise self._stalled()
 
-    def _apply(self, shard: Shard, records: Sequence[ConsumerRecord]) -> None:
-        customers = shard.records
-        self.records += len(records)
-        for record in records:
-            key, value = record.key, record.value
-            if value is None:
-                customers.pop(key, None)
-            elif key == PARTITION_KEY:
-                self._understand(shard, record)
-            elif len(value) > HEAD_SIZE and value[0] == VERSION:
-                customers[key] = value
-            else:
-                # What was there before is out of date, and would be worse than nothing.
-                customers.pop(key, None)
-                self._report(record, "damaged or of a version unknown to this program")
-
-    def _understand(self, shard: Shard, record: ConsumerRecord) -> None:
-        try:
-            shard.partition_record = unpack_partition(record.value)
-        except StateError as error:
-            self._report(record, str(error))
-
-    def _report(self, record: ConsumerRecord, what: str) -> None:
-        place = f"{record.topic}, partition {record.partition}, offset {record.offset}"
-        self.errors.append(StateError(f"{place}: {what}"))
-
     async def _within(self, asked: Any) -> Any:
         try:
             return await asyncio.wait_for(asked, STALLED_SECONDS)
@@ -195,12 +174,35 @@ class _Reader:
         return BrokerUnreachable(f"{self._topic} could not be read: nothing came for {STALLED_SECONDS:.0f} s")
 
 
-def _empty(shard: Shard) -> None:
-    shard.records.clear()
-    shard.partition_record = None
+def apply(shard: Shard, records: Sequence[ConsumerRecord]) -> list[StateError]:
+    """Bring a shard forward by changelog records, in their order.
+
+    Answers what could not be understood. Such a customer is taken out of the shard: what stood there
+    before is out of date, and would be worse than nothing.
+    """
+    customers, errors = shard.records, []
+    for record in records:
+        key, value = record.key, record.value
+        if value is None:
+            customers.pop(key, None)
+        elif key == PARTITION_KEY:
+            try:
+                shard.partition_record = unpack_partition(value)
+            except StateError as error:
+                errors.append(_located(record, str(error)))
+        elif len(value) > HEAD_SIZE and value[0] == VERSION:
+            customers[key] = value
+        else:
+            customers.pop(key, None)
+            errors.append(_located(record, "damaged, or of a version that this program does not know"))
+    return errors
 
 
-async def _read_heads(shard: Shard) -> None:
+def _located(record: ConsumerRecord, what: str) -> StateError:
+    return StateError(f"{record.topic}, partition {record.partition}, offset {record.offset}: {what}")
+
+
+async def read_heads(shard: Shard) -> None:
     """Rebuild what a shard derives from the fixed heads of its records."""
     deadlines: list[tuple[int, bytes]] = []
     stages, models = [0] * 256, set()

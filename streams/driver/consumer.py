@@ -22,6 +22,7 @@ from streams.driver.fetch import FetchThread, Slice
 from streams.driver.interface import Batch, EndSight, Lease
 
 FETCH_SECONDS = 1.0
+IDLE_SECONDS = 0.01
 CHECK_SECONDS = 0.25
 TRIES = 3
 """How often an offset may be refused, with the log reaching beyond it, before it counts as a gap."""
@@ -143,6 +144,9 @@ class Consumer(stock.Consumer):
             self.expire()  # what was read and not handed over will be read again
 
     async def _deliver_one_fetch(self) -> None:
+        if not self._lease.live:  # the flow of a worker without partitions is never stopped
+            await asyncio.sleep(IDLE_SECONDS)
+            return
         lease, wakes = self._lease, self._thread.wakes
         book = {tp: offset for tp, offset in self._book.items() if tp not in self._held}
         fetched = await self._thread.fetch(

@@ -14,6 +14,7 @@ tests/kafka/test_driver.py breaks where they change.
 import asyncio
 from collections.abc import Coroutine, Mapping, Sequence
 from concurrent.futures import CancelledError as FutureCancelled
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
@@ -32,6 +33,7 @@ from streams.settings import Settings
 PARTITION_FETCH_BYTES = 2 * 1024 * 1024
 """Of one partition in one answer. A larger record still comes, alone."""
 COMMIT_SECONDS = 5.0
+STOP_SECONDS = 10.0
 NEVER_IDLE_MS = 2**31 - 1
 """aiokafka would leave the group after a pause between fetches; /livez judges that, not it."""
 
@@ -87,7 +89,7 @@ class FetchThread(AIOKafkaConsumerThread):
     def wake(self) -> None:
         """End a waiting fetch at once."""
         self.wakes += 1
-        if not self.thread_loop.is_closed():
+        with suppress(RuntimeError):  # its loop is closed: the thread has ended
             self.thread_loop.call_soon_threadsafe(self._wake)
 
     def sight(self, tp: TP) -> EndSight | None:
@@ -151,7 +153,9 @@ class FetchThread(AIOKafkaConsumerThread):
         """Leave the group, unless a static member is to keep its place."""
         if self._consumer is not None and self.leave_group:
             self._consumer._coordinator._group_instance_id = None
-        await super().on_thread_stop()
+        # A broker that does not answer must not keep a worker from ending.
+        with suppress(TimeoutError):
+            await asyncio.wait_for(super().on_thread_stop(), STOP_SECONDS)
 
     def on_crash(self, msg: str, *fmt: Any, **kwargs: Any) -> None:
         """The caller of `start` gets the error; nothing is printed here."""
@@ -191,6 +195,7 @@ class FetchThread(AIOKafkaConsumerThread):
                 continue
             if not state.has_valid_position or state.position != offset:
                 self.sought += 1
+                self._sights.pop(tp, None)
                 fetcher.seek_to(TopicPartition(*tp), offset)
                 continue
             try:

@@ -96,9 +96,11 @@ class Recovery(StockRecovery):
         positions = await self._positions(partitions, lease.generation)
         consumer = self.app.consumer
         assert isinstance(consumer, Consumer)
-        # Idle until the flow is resumed; started here, since nothing may wait after the check below.
-        await self._engine._fetcher.maybe_start()  # noqa: SLF001 - Faust's own recovery does so too
         if positions is None or self._overtaken(assignment):
+            return
+        # Idle until the flow is resumed; started here, since nothing may wait after the next check.
+        await self._engine._fetcher.maybe_start()  # noqa: SLF001 - Faust's own recovery does so too
+        if self._overtaken(assignment):
             return
         consumer.begin(lease, positions)
         consumer.resume_partitions(lease.partitions)
