@@ -148,7 +148,7 @@ def _playbook(top: Section, model: Model) -> Playbook:
     playbook = Playbook(
         model=model,
         currency=currency,
-        minor_digits=_minor_digits(currency),
+        minor_digits=minor_digits(currency),
         rates=MappingProxyType(
             {code: rate * _minor_units(currency) / _minor_units(code) for code, rate in rates.items()}
         ),
@@ -202,12 +202,13 @@ def _model_fields() -> tuple[str, ...]:
     return tuple(field.name for field in dataclasses.fields(Model))
 
 
-def _minor_digits(currency: str) -> int:
+def minor_digits(currency: str) -> int:
+    """Decimal places of a currency (ISO 4217): 2 for dollars, 0 for yen."""
     return _DECIMAL_PLACES.get(currency, 2)
 
 
 def _minor_units(currency: str) -> int:
-    return int(10 ** _minor_digits(currency))
+    return int(10 ** minor_digits(currency))
 
 
 def _rates(section: Section, currency: str) -> dict[str, Fraction]:
@@ -237,7 +238,7 @@ def _in_currency(model: Model, currency: str, rates: dict[str, Fraction], top: S
 
 
 def _value(section: Section, currency: str) -> ValueOfCustomer:
-    digits = _minor_digits(currency)
+    digits = minor_digits(currency)
     expansion = section.number("expansion", "a share from 0 to 100", lambda share: 0 <= share <= 100)
     cost = section.number(
         "acquisition_cost",
