@@ -22,6 +22,7 @@ mathematical library. It may stay equal for a stretch (u below the last bit of c
 0), and then sits on 1.0 before D. `crossing` relies on the order alone, not on strictness.
 """
 
+from functools import lru_cache
 from math import ceil, exp, expm1, log, log1p
 from typing import Final
 
@@ -124,31 +125,36 @@ def score_at(model: Model, silence: Silence, lapse_age_ms: int, silent_ms: int) 
     touches it, and it stays finite where P itself has rounded to 1.
     """
     elapsed = silent_ms if silent_ms > 0 else 0
-    evidence = silence.shape * log1p(elapsed / silence.scale)
+    scale, shape, odds = silence.scale, silence.shape, silence.odds
+    evidence = shape * log1p(elapsed / scale)
     if elapsed >= lapse_age_ms:
-        prior = log(model.a / model.b)
-        at_purchase = log(silence.odds)
+        left, prior = _prior_of_leaving(model.a, model.b)
+        at_purchase = log(odds)
         logit = at_purchase + evidence
-        return Score(1.0, "p_dead", logit, _drivers(prior, at_purchase, logit))
-    prior = _logit_at_purchase(model.alpha * WEEK, model.r, model.a / model.b, lapse_age_ms)
-    at_purchase = _logit_at_purchase(silence.scale, silence.shape, silence.odds, lapse_age_ms)
-    remaining = silence.shape * log1p((lapse_age_ms - elapsed) / (silence.scale + elapsed))
-    reached = exp(-silence.shape * log1p(lapse_age_ms / silence.scale)) + silence.odds
-    logit = log(reached) + evidence - log(-expm1(-remaining))
-    return Score(
-        reached / (exp(-evidence) + silence.odds), "p_lapse", logit, _drivers(prior, at_purchase, logit)
-    )
-
-
-def _drivers(prior: float, at_purchase: float, logit: float) -> tuple[Driver, ...]:
-    return (
-        Driver("prior", prior),
-        Driver("history", at_purchase - prior),
-        Driver("silence", logit - at_purchase),
-    )
-
-
-def _logit_at_purchase(scale: float, shape: float, odds: float, lapse_age_ms: int) -> float:
-    """ln(u(D) + c) - ln(1 - u(D)): the log-odds of a lapse when the silence begins."""
+        history, waited = Driver("history", at_purchase - left), Driver("silence", evidence)
+        return Score(1.0, "p_dead", logit, (prior, history, waited))
+    lapses, prior = _prior_of_lapsing(model.alpha, model.r, model.a, model.b, lapse_age_ms)
     hazard = shape * log1p(lapse_age_ms / scale)
-    return log(exp(-hazard) + odds) - log(-expm1(-hazard))
+    reached = exp(-hazard) + odds
+    log_reached = log(reached)
+    at_purchase = log_reached - log(-expm1(-hazard))
+    remaining = shape * log1p((lapse_age_ms - elapsed) / (scale + elapsed))
+    logit = log_reached + evidence - log(-expm1(-remaining))
+    history, waited = Driver("history", at_purchase - lapses), Driver("silence", logit - at_purchase)
+    return Score(reached / (exp(-evidence) + odds), "p_lapse", logit, (prior, history, waited))
+
+
+# The same for every customer of a model, so worth remembering; a refit or two fit in besides.
+@lru_cache(maxsize=16)
+def _prior_of_lapsing(alpha: float, r: float, a: float, b: float, lapse_age_ms: int) -> tuple[float, Driver]:
+    """The log-odds of a lapse on the day of a first purchase, as a number and as a driver."""
+    hazard = r * log1p(lapse_age_ms / (alpha * WEEK))
+    logit = log(exp(-hazard) + a / b) - log(-expm1(-hazard))
+    return logit, Driver("prior", logit)
+
+
+@lru_cache(maxsize=16)
+def _prior_of_leaving(a: float, b: float) -> tuple[float, Driver]:
+    """The log-odds of having left after a first purchase, as a number and as a driver."""
+    logit = log(a / b)
+    return logit, Driver("prior", logit)
