@@ -141,7 +141,11 @@ class SourcePosition(Struct, frozen=True, array_like=True):
 
 
 class PartitionRecord(Struct, frozen=True, array_like=True):
-    """Where a partition stands: in the order purchases, logins, support-tickets; and its clock."""
+    """Where a partition stands: in the order purchases, logins, support-tickets; and its clock.
+
+    until: the end instant of the bounded replay whose ends the sources hold, else None.
+    """
 
     sources: tuple[SourcePosition, SourcePosition, SourcePosition]
     clock: int
+    until: int | None = None

@@ -102,18 +102,15 @@ def build_app(
 
 
 async def run(app: Engine, *, stop: asyncio.Event | None = None) -> None:
-    """Run the worker until SIGTERM or SIGINT, or until `stop` is set, which takes their place.
+    """Run the worker until SIGTERM or SIGINT, or until `stop` is set.
 
     A static member (Settings.instance) then leaves its group, so that others take over at once; one
     that crashed keeps its place for the session's time-out. Raises what the worker failed of:
     errors of Winback as themselves, a broker out of reach as BrokerUnreachable, anything else as it
     came.
     """
-    if stop is not None:
-        await _run(app, stop)
-        return
-    with _signals() as signalled:
-        await _run(app, signalled)
+    with _signals(stop or asyncio.Event()) as stopped:
+        await _run(app, stopped)
 
 
 async def _run(app: Engine, stop: asyncio.Event) -> None:
@@ -146,9 +143,9 @@ async def _run(app: Engine, stop: asyncio.Event) -> None:
 
 
 @contextmanager
-def _signals() -> Iterator[asyncio.Event]:
-    """An event that the first SIGTERM or SIGINT sets; a second one ends the process as usual."""
-    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+def _signals(stop: asyncio.Event) -> Iterator[asyncio.Event]:
+    """`stop`, which the first SIGTERM or SIGINT sets too; a second one ends the process as usual."""
+    loop = asyncio.get_running_loop()
     numbers = (signal.SIGTERM, signal.SIGINT)
 
     def heard() -> None:

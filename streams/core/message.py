@@ -17,12 +17,18 @@ from streams.core.windows import windows_at
 Kind = Literal["raised", "cleared", "revoked", "due", "achieved"]
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
 _NO_RULE: Final = Rule()
 
 
 def instant(at: int) -> datetime:
     """The instant `at` (ms since the epoch) as the wire writes it."""
     return _EPOCH + timedelta(milliseconds=at)
+
+
+def since_epoch(moment: datetime) -> int:
+    """The inverse of `instant`: milliseconds, fractions cut."""
+    return (moment - _EPOCH) // _MILLISECOND
 
 
 def trigger_of(

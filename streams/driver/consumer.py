@@ -51,7 +51,9 @@ class Consumer(stock.Consumer):
 
     def hold(self, tp: TP) -> None:
         """See Source."""
-        self._held.add(tp)
+        if tp not in self._held:
+            self._held.add(tp)
+            self._thread.wake()  # a fetch that waits would still bring it
 
     def release(self, tp: TP) -> None:
         """See Source."""

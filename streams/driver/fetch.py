@@ -25,8 +25,10 @@ from aiokafka.structs import ConsumerRecord, OffsetAndMetadata, TopicPartition
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 from faust.types import TP, AppT
 
+from schemas.errors import WinbackError
 from streams.clock import monotonic, wall_ms
 from streams.connection import client_arguments, start
+from streams.driver.engine import engine_of
 from streams.driver.interface import EndSight
 from streams.settings import Settings
 
@@ -146,8 +148,14 @@ class FetchThread(AIOKafkaConsumerThread):
             # A join may wait for as long as the slowest member may take.
             request_timeout_ms=_milliseconds(max(40.0, settings.rebalance_timeout_seconds + 10.0)),
         )
-        self._consumer = await start(consumer, settings)
-        self._watch_ends(consumer._fetcher)
+        try:
+            self._consumer = await start(consumer, settings)
+        except WinbackError as error:
+            # Raised here it would be a crash, with a stack trace; so the worker is asked to stop us.
+            self.parent_loop.call_soon_threadsafe(engine_of(self.app).fail, error)
+            await self.wait_until_stopped()
+        else:
+            self._watch_ends(consumer._fetcher)
 
     async def on_thread_stop(self) -> None:
         """Leave the group, unless a static member is to keep its place."""
@@ -212,7 +220,8 @@ class FetchThread(AIOKafkaConsumerThread):
             self._waiter.set_result(None)
 
     async def _check(self) -> None:
-        self._ensure_consumer()._coordinator.check_errors()
+        if self._consumer is not None:
+            self._consumer._coordinator.check_errors()
 
     async def _bounds(self, tp: TP) -> tuple[int, int]:
         consumer, key = self._ensure_consumer(), TopicPartition(*tp)

@@ -1,0 +1,60 @@
+"""`winback worker`: the composition root. Everything that runs is put together here.
+
+The HTTP views answer from the first moment, so that an orchestrator sees a recovery that takes its
+time; the worker itself ends on SIGTERM, on Ctrl-C, on a failure, or (with `until_done`) when a
+bounded replay has reached its end.
+"""
+
+import asyncio
+
+import structlog
+
+from agents.roster import roster
+from agents.silence import pass_time
+from agents.views import Views
+from streams.app import build_app, check_topics, run
+from streams.logs import configure
+from streams.metrics import Metrics, new_registry
+from streams.playbook_file import load_playbook
+from streams.processor import Processor, terms_of
+from streams.settings import Settings
+from streams.tables import Shard
+
+_log = structlog.get_logger(__name__)
+
+
+def run_worker(settings: Settings, *, until_done: bool = False) -> int:
+    """Run one worker until it ends; 0 when it ended as asked. Raises what it failed of."""
+    configure(settings.log_level)
+    asyncio.run(work(settings, until_done=until_done))
+    return 0
+
+
+async def work(settings: Settings, *, until_done: bool = False, stop: asyncio.Event | None = None) -> None:
+    """One worker in the running loop; `stop` takes the place of signals."""
+    playbook = load_playbook(settings.playbook, settings.model)
+    partitions = await check_topics(settings)
+    shards: dict[int, Shard] = {}
+    registry = new_registry()
+    processor = Processor(settings, terms_of(settings, playbook, partitions), shards, Metrics(registry))
+    app = build_app(settings, processor, roster(processor), shards, partitions)
+    processor.on_failure = app.fail
+    ending = stop or asyncio.Event()
+    helpers = [asyncio.create_task(pass_time(processor), name="silence")]
+    if until_done:
+        helpers.append(asyncio.create_task(_stop_when_done(processor, ending), name="until done"))
+    try:
+        async with Views(registry, processor, host=settings.http_host, port=settings.http_port) as views:
+            _log.info("serving", host=settings.http_host, port=views.port)
+            await run(app, stop=ending)
+    finally:
+        for helper in helpers:
+            helper.cancel()
+        await asyncio.gather(*helpers, return_exceptions=True)
+        await processor.close()
+
+
+async def _stop_when_done(processor: Processor, stop: asyncio.Event) -> None:
+    await processor.finished.wait()
+    _log.info("replay_finished", partitions=sorted(processor.partitions))
+    stop.set()

@@ -1,0 +1,180 @@
+"""The three topics of one partition in event-time order: a k-way merge of heads.
+
+Within a topic it is always offset order. A record's place between topics is its topic's running
+maximum of `occurred_at`, so that an event that comes late does not hold its topic back; ties go in
+the order of the topics. A topic without a buffered record holds the others, since its next record
+may be older than theirs, unless it is known to be at its end; but what lies below its running
+maximum can go in any case.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from streams.core.playbook import Playbook
+from streams.intake import CheckedIn, CheckIn, Refused, SourceRecord
+
+SOURCES = 3
+_AFTER_ALL = (2**63, 0)
+
+
+class AfterEnd(NamedTuple):
+    """A record dated at or after the end of a bounded replay; counted, and nothing else."""
+
+    offset: int
+
+
+Item = CheckedIn | Refused | AfterEnd
+
+
+class Merged(NamedTuple):
+    """One record in its place. newest: its topic's running maximum with it, ms since the epoch."""
+
+    source: int
+    item: Item
+    newest: int
+
+
+class _Queue:
+    """What one topic holds: batches as they came, the head batch checked in."""
+
+    __slots__ = ("batches", "head", "newest", "next_offset", "place", "size")
+
+    def __init__(self, next_offset: int, newest: int) -> None:
+        self.newest = newest
+        self.next_offset = next_offset
+        self.batches: deque[tuple[Sequence[SourceRecord], int]] = deque()
+        self.head: list[Item] = []
+        self.place = 0
+        self.size = 0
+
+
+class Merge:
+    """One partition's merge. positions: for each topic the next offset, and its running maximum.
+
+    end: of a bounded replay, ms since the epoch; records dated at or after it are not folded.
+    """
+
+    def __init__(
+        self,
+        positions: Sequence[tuple[int, int]],
+        check_in: Sequence[CheckIn],
+        playbook: Playbook,
+        end: int | None = None,
+    ) -> None:
+        self._queues = [_Queue(*position) for position in positions]
+        self._check_in = check_in
+        self._playbook = playbook
+        self._end = end
+
+    def add(self, source: int, records: Sequence[SourceRecord], next_offset: int) -> None:
+        """Take a batch of one topic; `next_offset` is where the batch after it begins."""
+        queue = self._queues[source]
+        queue.batches.append((records, next_offset))
+        queue.size += _size(records)
+
+    def buffered(self, source: int) -> int:
+        """Bytes of one topic that wait."""
+        return self._queues[source].size
+
+    def next_offset(self, source: int) -> int:
+        """The first offset of one topic that has not been taken."""
+        return self._queues[source].next_offset
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing waits."""
+        return not any(queue.batches for queue in self._queues)
+
+    def take(self, limit: int, ended: Sequence[bool]) -> list[Merged]:
+        """At most `limit` records in order. ended: for each topic, whether nothing is to come."""
+        taken: list[Merged] = []
+        while len(taken) < limit:
+            first, bound = self._first(ended)
+            if first < 0:
+                break
+            self._run(first, bound, limit, taken)
+        return taken
+
+    def _first(self, ended: Sequence[bool]) -> tuple[int, tuple[int, int]]:
+        """The topic that goes first, -1 for none, and the place up to which it may go on."""
+        first, place, bound = -1, _AFTER_ALL, _AFTER_ALL
+        for source in range(SOURCES):
+            head = self._head(source)
+            if head is not None:
+                candidate = (head, source)
+                if candidate < place:
+                    first, place, bound = source, candidate, min(bound, place)
+                else:
+                    bound = min(bound, candidate)
+            elif not ended[source]:
+                bound = min(bound, (self._queues[source].newest, source))
+        return (first, bound) if place < bound else (-1, bound)
+
+    def _run(self, source: int, bound: tuple[int, int], limit: int, taken: list[Merged]) -> None:
+        """Take of one topic while it comes before all others, within its head batch."""
+        queue = self._queues[source]
+        head, newest = queue.head, queue.newest
+        place = queue.place
+        stop = min(len(head), place + limit - len(taken))
+        last, wins_ties = bound[0], source < bound[1]
+        append = taken.append
+        while place < stop:
+            item = head[place]
+            if type(item) is CheckedIn:
+                at = item.stimulus.at
+                here = at if at > newest else newest
+            else:
+                here = newest
+            if here > last or (here == last and not wins_ties):
+                break
+            newest = here
+            append(Merged(source, item, newest))
+            place += 1
+        queue.place = place
+        queue.newest = newest
+        self._pop_if_done(queue)
+
+    def _head(self, source: int) -> int | None:
+        """The place in time of a topic's next record; None where none is buffered."""
+        queue = self._queues[source]
+        if not queue.batches:
+            return None
+        if not queue.head:
+            self._open(queue, self._check_in[source])
+            if not queue.batches:
+                return None
+        item = queue.head[queue.place]
+        if type(item) is CheckedIn:
+            return max(item.stimulus.at, queue.newest)
+        return queue.newest
+
+    def _open(self, queue: _Queue, check_in: CheckIn) -> None:
+        """Check the head batch in; one without records only moves the offset."""
+        while queue.batches and not queue.head:
+            records, _ = queue.batches[0]
+            playbook, end = self._playbook, self._end
+            items: list[Item] = [check_in(record, playbook) for record in records]
+            if end is not None:
+                items = [
+                    AfterEnd(item.offset) if type(item) is CheckedIn and item.stimulus.at >= end else item
+                    for item in items
+                ]
+            queue.head = items
+            queue.place = 0
+            if not items:
+                self._pop_if_done(queue)
+
+    def _pop_if_done(self, queue: _Queue) -> None:
+        if queue.place < len(queue.head):
+            queue.next_offset = queue.head[queue.place].offset
+            return
+        records, queue.next_offset = queue.batches.popleft()
+        queue.size -= _size(records)
+        queue.head = []
+        queue.place = 0
+
+
+def _size(records: Sequence[SourceRecord]) -> int:
+    # 200: what a record weighs in memory besides its key and value.
+    return sum([len(record.value or b"") + len(record.key or b"") + 200 for record in records])

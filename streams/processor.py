@@ -1,0 +1,279 @@
+"""All partitions of a worker: opens them at an assignment, runs a task for each, closes them.
+
+It is what the driver calls (streams/driver/interface.py): fence first, then read the committed
+changelog, then go on where the partition records say.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+import structlog
+from aiokafka import AIOKafkaConsumer
+from aiokafka.structs import TopicPartition
+from msgspec.structs import replace
+
+from schemas.customer import LONG_AGO, PartitionRecord, SourcePosition
+from schemas.errors import ConfigurationError, Fatal, Fenced, StateError, WinbackError
+from schemas.topics import SOURCES, changelog
+from streams.commit import Committer
+from streams.connection import client_arguments, start
+from streams.core.lifecycle import LABELS
+from streams.core.message import since_epoch
+from streams.core.playbook import Playbook
+from streams.driver import TP, Batch, Source
+from streams.metrics import Metrics
+from streams.partition import Done, Partition, Terms
+from streams.settings import Settings
+from streams.tables import Shard, load
+
+_log = structlog.get_logger(__name__)
+
+
+def terms_of(settings: Settings, playbook: Playbook, partitions: int) -> Terms:
+    """What all partitions have in common; ConfigurationError where the event clock has no end."""
+    end = None
+    if settings.clock == "event":
+        if settings.end_instant is None:
+            raise ConfigurationError("the event clock needs an end: set WINBACK_END_INSTANT or --end-instant")
+        if settings.end_instant.tzinfo is None:
+            raise ConfigurationError("the end instant needs a zone, as in 1998-07-01T00:00:00Z")
+        end = since_epoch(settings.end_instant)
+    return Terms(
+        playbook=playbook,
+        partitions=partitions,
+        changelog=changelog(settings.application_id).name,
+        end=end,
+        batch_records=settings.batch_max_records,
+        buffer_bytes=settings.merge_buffer_bytes,
+    )
+
+
+class Processor:
+    """The receiver of the driver's batches."""
+
+    def __init__(self, settings: Settings, terms: Terms, shards: dict[int, Shard], metrics: Metrics) -> None:
+        self._settings = settings
+        self._terms = terms
+        self._shards = shards
+        self._metrics = metrics
+        self._source: Source | None = None
+        self._partitions: dict[int, Partition] = {}
+        self._committers: dict[int, Committer] = {}
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._generation = -1
+        self.ready = False
+        self.finished = asyncio.Event()
+        """Set when a bounded replay has reached its end in every assigned partition."""
+        self.on_failure: Callable[[WinbackError], None] = _no_listener
+
+    # What the driver calls
+
+    def attach(self, source: Source) -> None:
+        """See streams.driver.Receiver."""
+        self._source = source
+
+    def deliver(self, batch: Batch) -> None:
+        """See streams.driver.Receiver."""
+        partition = self._partitions.get(batch.partition)
+        if batch.current and partition is not None:
+            partition.deliver(batch)
+
+    def drop_unmerged(self) -> None:
+        """See streams.driver.Receiver."""
+        self.ready = False
+        for partition in self._partitions.values():
+            partition.drop_unmerged()
+
+    async def quiesce(self) -> None:
+        """See streams.driver.Receiver."""
+        for partition in self._partitions.values():
+            async with partition.lock:
+                partition.flowing = False
+
+    async def open(self, partitions: frozenset[int], generation: int) -> Mapping[TP, int]:
+        """See streams.driver.Receiver. Fence, then read what is committed, then say where to go on."""
+        await self.close()
+        self._generation = generation
+        self._committers = {number: Committer(self._settings, number) for number in partitions}
+        await asyncio.gather(*(committer.fence() for committer in self._committers.values()))
+        self._tell_progress()
+        report = await load(
+            self._settings, self._terms.changelog, self._shards, partitions, progress=self._tell_progress
+        )
+        if report.errors:
+            raise StateError(
+                f"{len(report.errors)} state records cannot be read, the first: {report.errors[0]}"
+            )
+        records = await self._starting_points(partitions)
+        for number, record in records.items():
+            partition = Partition(
+                number,
+                self._terms,
+                self._shards[number],
+                record,
+                sight=self._attached(),
+                writer=self._committers[number],
+            )
+            if record != self._shards[number].partition_record:
+                # Where a replay begins and ends is decided once, and survives any crash.
+                await partition.commit_start()
+            self._partitions[number] = partition
+            share = report.records // len(partitions)
+            self._metrics.recovered(number, records=share, seconds=report.seconds)
+            self._show(partition)
+        _log.info("opened", partitions=sorted(partitions), records=report.records, seconds=report.seconds)
+        return {
+            tp: offset for partition in self._partitions.values() for tp, offset in partition.offsets.items()
+        }
+
+    def resume(self, generation: int) -> None:
+        """See streams.driver.Receiver."""
+        if generation != self._generation:
+            return
+        self.ready = True
+        for number, partition in self._partitions.items():
+            partition.flow()
+            self._tasks[number] = asyncio.create_task(self._run(partition), name=f"partition {number}")
+
+    # What the agents and the views ask
+
+    def let_time_pass(self) -> None:
+        """Wake the partitions in which a deadline has come or a topic has reached its end."""
+        for partition in self._partitions.values():
+            if partition.due:
+                partition.poke()
+
+    def stuck_partitions(self, within_seconds: float) -> list[int]:
+        """The partitions that have had something to do for so long, and did nothing."""
+        return [number for number, partition in self._partitions.items() if partition.stuck(within_seconds)]
+
+    def recovered(self) -> bool:
+        """Whether the worker has joined and serves every partition it owns."""
+        return self.ready
+
+    @property
+    def partitions(self) -> Mapping[int, Partition]:
+        """The partitions that are open."""
+        return self._partitions
+
+    async def publish_offsets(self) -> None:
+        """Write the group's offsets, for lag tools alone."""
+        if self.ready and self._partitions:
+            offsets = {
+                tp: offset
+                for partition in self._partitions.values()
+                for tp, offset in partition.offsets.items()
+            }
+            await self._attached().publish_offsets(offsets, self._generation)
+
+    async def close(self) -> None:
+        """Let all partitions go, none of them in the middle of a batch."""
+        await self.quiesce()
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._tasks.clear()
+        for number in self._partitions:
+            self._metrics.revoked(number)
+        self._partitions.clear()
+        committers, self._committers = self._committers, {}
+        await asyncio.gather(*(committer.close() for committer in committers.values()))
+
+    # Inside
+
+    async def _run(self, partition: Partition) -> None:
+        try:
+            await partition.run(self._committed)
+        except Fenced as error:
+            # Whoever took it over is right. The group tells us so within the session's time-out, or
+            # else the worker would sit on a partition that nobody works on.
+            partition.flowing = False
+            _log.warning("fenced", partition=partition.number)
+            await asyncio.sleep(2 * self._settings.session_timeout_seconds)
+            self.on_failure(error)
+        except WinbackError as error:
+            partition.flowing = False
+            self.on_failure(error)
+        except Exception as error:  # noqa: BLE001 - a defect; the worker stops, and says which it was
+            partition.flowing = False
+            _log.exception("partition_failed", partition=partition.number)
+            self.on_failure(Fatal(f"partition {partition.number} failed: {type(error).__name__}"))
+
+    def _committed(self, partition: Partition, done: Done) -> None:
+        self._metrics.add(done.tally, fold_seconds=done.fold_seconds, flush_seconds=done.flush_seconds)
+        self._show(partition)
+        if partition.finished and all(each.finished for each in self._partitions.values()):
+            self.finished.set()
+
+    def _show(self, partition: Partition) -> None:
+        customers = {LABELS[stage]: count for stage, count in partition.stages.items()}
+        self._metrics.set_partition(partition.number, deadlines=partition.deadlines, customers=customers)
+
+    async def _starting_points(self, partitions: frozenset[int]) -> dict[int, PartitionRecord]:
+        """Where each partition goes on; a new one at the beginning of its topics."""
+        points = {number: self._shards[number].partition_record for number in partitions}
+        beginning = {number for number, record in points.items() if self._begins(number, record)}
+        bounds = await self._bounds(beginning)
+        return {
+            number: self._begun(number, record, bounds) if record is None or number in beginning else record
+            for number, record in points.items()
+        }
+
+    def _begins(self, number: int, record: PartitionRecord | None) -> bool:
+        """Whether a partition is new, or begins another bounded replay than the one it has made."""
+        end = self._terms.end
+        if record is None or end is None or record.until == end:
+            return record is None
+        if record.clock > end:
+            raise ConfigurationError(
+                f"the state of partition {number} is already beyond the end instant: choose a later one, "
+                "or another WINBACK_APPLICATION_ID"
+            )
+        return True
+
+    def _begun(
+        self, number: int, record: PartitionRecord | None, bounds: Mapping[TP, tuple[int, int]]
+    ) -> PartitionRecord:
+        """The partition at its beginning; with the event clock also where its topics end."""
+        sources: list[SourcePosition] = []
+        for index, topic in enumerate(SOURCES):
+            first, end = bounds[TP(topic.name, number)]
+            at = SourcePosition(first, LONG_AGO) if record is None else record.sources[index]
+            sources.append(replace(at, end=None if self._terms.end is None else end))
+        purchases, logins, tickets = sources
+        clock = LONG_AGO if record is None else record.clock
+        return PartitionRecord((purchases, logins, tickets), clock, self._terms.end)
+
+    async def _bounds(self, partitions: set[int]) -> dict[TP, tuple[int, int]]:
+        """First offset and last stable offset of the three topics' partitions."""
+        if not partitions:
+            return {}
+        consumer = AIOKafkaConsumer(
+            **client_arguments(self._settings), group_id=None, isolation_level="read_committed"
+        )
+        await start(consumer, self._settings)
+        try:
+            tps = [TopicPartition(topic.name, number) for topic in SOURCES for number in partitions]
+            first = await consumer.beginning_offsets(tps)
+            ends = await consumer.end_offsets(tps)
+            return {TP(tp.topic, tp.partition): (first[tp], ends[tp]) for tp in tps}
+        finally:
+            await consumer.stop()
+
+    def _offsets(self) -> dict[TP, int]:
+        return {
+            tp: offset for partition in self._partitions.values() for tp, offset in partition.offsets.items()
+        }
+
+    def _attached(self) -> Source:
+        if self._source is None:
+            raise Fatal("the processor is not attached to a driver")
+        return self._source
+
+    def _tell_progress(self) -> None:
+        self._attached().progress()
+
+
+def _no_listener(error: WinbackError) -> None:
+    raise error
