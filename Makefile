@@ -8,7 +8,7 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.locked
-LOCKS := requirements/uv.lock requirements/dev.lock requirements/embedded.lock
+LOCKS := requirements/build.lock requirements/dev.lock requirements/embedded.lock
 # The first Python on the path that is new enough; `make PYTHON=/path/to/python setup` names another.
 PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
 	"$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$name"; break; }; done)
@@ -34,8 +34,8 @@ $(STAMP): pyproject.toml $(LOCKS)
 	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV) || { echo "No virtual environment could be made:" \
 		"does this Python lack its venv package (python3-venv on Debian and Ubuntu)?" >&2; exit 1; }
 	@echo "Installing the locked packages into $(VENV) ..."
-	@$(PIP) --require-hashes --requirement requirements/uv.lock || true
-	@$(call install,--require-hashes --requirement requirements/dev.lock) || { \
+	@$(PIP) --require-hashes --requirement requirements/build.lock && \
+		$(call install,--require-hashes --requirement requirements/dev.lock) || { \
 		echo "They could not be installed. Without a network, put their wheels into a folder and run:" \
 		"PIP_NO_INDEX=1 PIP_FIND_LINKS=FOLDER make setup" >&2; exit 1; }
 	@$(call install,--require-hashes --requirement requirements/embedded.lock) || echo "The embedded broker has no" \
@@ -64,7 +64,7 @@ lock: setup ## take newer versions within pyproject.toml's bounds: make lock UPG
 	@$(COMPILE) $(UPGRADE) --extra dev --constraint requirements/runtime.lock pyproject.toml \
 		--output-file requirements/dev.lock
 	@echo noida-db | $(COMPILE) $(UPGRADE) - --output-file requirements/embedded.lock
-	@echo uv | $(COMPILE) --constraint requirements/dev.lock - --output-file requirements/uv.lock
+	@printf 'hatchling\nuv\n' | $(COMPILE) $(UPGRADE) - --output-file requirements/build.lock
 
 clean: ## throw away what was installed and what was made
 	rm -rf $(VENV) var build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
