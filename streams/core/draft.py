@@ -255,11 +255,12 @@ class Draft:
     def step(self, outcome: Outcome) -> Step:
         """The decision."""
         before = self._before
+        firings = self.firings if self.firings is before.firings else self._worth_keeping()
         after = Customer(
             self.purchases,
             self.logins,
             self.support,
-            self.firings,
+            firings,
             self.stage.value,
             self.lapsed_day,
             *self._wakes,
@@ -268,7 +269,7 @@ class Draft:
             return Step(before, outcome)
         health = None
         if after.stage != before.stage or (
-            self.firings is not before.firings and level_of(self.firings) != level_of(before.firings)
+            firings is not before.firings and level_of(firings) != level_of(before.firings)
         ):
             health = health_of(self.customer_id, after, now=self.now, playbook=self.playbook)
         return Step(after, outcome, tuple(self._triggers), tuple(self._suppressed), health)
@@ -304,17 +305,24 @@ class Draft:
         )
 
     def _set_firings(self, firings: tuple[Firing, ...]) -> None:
-        """Without those that can no longer be ended, repeated, revoked, or defer another."""
-        now, playbook = self.now, self.playbook
-        self.firings = tuple(
+        self.firings = firings
+        self._history = None
+
+    def _worth_keeping(self) -> tuple[Firing, ...]:
+        """Without those that can no longer be ended, repeated, revoked, or defer another.
+
+        Judged at the end of a decision: while the clock leaps over many dues, an early one of them
+        may still defer a later one.
+        """
+        now, max_lateness = self.now, self.playbook.max_lateness
+        return tuple(
             [
                 firing
-                for firing in firings
+                for firing in self.firings
                 if (firing.state == State.OPEN and firing.rule != "ticket_spike")
-                or firing.due + self._cool_down(firing) + playbook.max_lateness > now
+                or firing.due + self._cool_down(firing) + max_lateness > now
             ]
         )
-        self._history = None
 
     def _cool_down(self, firing: Firing) -> int:
         rule: Rule = getattr(self.playbook, firing.rule) or _NO_RULE
