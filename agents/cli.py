@@ -6,7 +6,7 @@ Kafka clients nor scipy. `main` is where errors become one line and an exit code
 
 import sys
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -60,10 +60,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout, for progra
 
 def _settings(context: typer.Context, **options: object) -> "Settings":
     """Settings from the environment, then options before the command, then the command's own."""
-    from agents.clients import quiet_client_logs
     from agents.configuration import read_settings
 
-    quiet_client_logs()
     own = {name: value for name, value in options.items() if value is not None}
     return read_settings(**{**context.obj, **own})
 
@@ -297,6 +295,36 @@ def explain(
     from agents.explain import run_explain
 
     raise typer.Exit(run_explain(settings, customer, as_json))
+
+
+@app.command()
+def fit(
+    context: typer.Context,
+    *,
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="HISTORY", help="CSV of purchases: customer_id, occurred_at, amount."),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The model file to write.")] = Path(
+        "model.json"
+    ),
+    until: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], metavar="DATE", help="The last day to learn from."),
+    ] = None,
+    playbook: PlaybookFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Learn the score's parameters from purchase history."""
+    settings = _settings(context, playbook=playbook)
+    from agents.fit import run_fit
+    from streams.clock import wall_ms
+    from streams.playbook_file import load_playbook
+
+    today = datetime.fromtimestamp(wall_ms() / 1000, UTC).date()
+    currency = load_playbook(settings.playbook, None).currency
+    last = until.date() if until else None
+    raise typer.Exit(run_fit(files, out, today=today, until=last, currency=currency, as_json=as_json))
 
 
 @app.command()

@@ -7,7 +7,7 @@ instant at which it is sent. Every run has new customers, so runs do not disturb
 import asyncio
 import math
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -16,7 +16,7 @@ from typing import Any, Final, TypeAlias, cast
 
 import msgspec
 
-from agents.clients import need_topics, producer
+from agents.clients import need_topics, producer, quiet_client_logs
 from agents.console import ExitCode, output, print_line, progress_bar
 from agents.external_sort import sort_by_time
 from agents.population import CUSTOMERS, DAYS, SEED, START, Life, Truth, lives
@@ -110,6 +110,7 @@ def run_live(
 
     The truth is shown at the end, after Ctrl-C too. Raises TopicsError, BrokerUnreachable, Fatal.
     """
+    quiet_client_logs()
     asyncio.run(need_topics(settings, *(spec.name for spec in SOURCES)))
     played = Played()
     with progress_bar(disable=as_json) as bar:
@@ -179,9 +180,7 @@ async def play(
     drop_outs: the instant (ms, on the rows' own clock) with whose event a customer leaves.
     """
     run = f"{wall_ms():x}"
-    decoders: list[msgspec.json.Decoder[Event]] = [
-        msgspec.json.Decoder(cast(type[Event], spec.body)) for spec in SOURCES
-    ]
+    decoders = [cast("msgspec.json.Decoder[Event]", msgspec.json.Decoder(spec.body)) for spec in SOURCES]
     waiting: deque[asyncio.Future[Any]] = deque()
     async with producer(settings) as client:
         started = monotonic()
@@ -207,7 +206,8 @@ def _rows(population: Iterator[Life], note: Callable[[Life], None]) -> Generator
     """All events of all customers, customer by customer; `note` sees each customer once."""
     for life in population:
         customer = life.truth.customer_id.encode()
-        for place, events in enumerate((life.purchases, life.logins, life.tickets)):
+        by_topic: tuple[Sequence[Event], ...] = (life.purchases, life.logins, life.tickets)
+        for place, events in enumerate(by_topic):
             for event in events:
                 yield milliseconds(event.occurred_at), customer, encode_event(event), place
         note(life)

@@ -10,6 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import for_code
 
+from agents.clients import quiet_client_logs
 from agents.console import ExitCode, output, print_error, print_line
 from schemas.errors import ConfigurationError, Fatal
 from schemas.topics import DAY_MS, TopicSpec, all_topics, changelog
@@ -125,11 +126,13 @@ async def create_topics(settings: Settings) -> list[Finding]:
 
 def run_create(settings: Settings, *, as_json: bool) -> int:
     """Create what is missing and show all; 1 where a topic that was there before is unfit."""
+    quiet_client_logs()
     return _show(asyncio.run(create_topics(settings)), as_json=as_json)
 
 
 def run_check(settings: Settings, *, as_json: bool) -> int:
     """Show every topic and its verdict; 1 where one is unfit."""
+    quiet_client_logs()
     return _show(asyncio.run(check_topics(settings)), as_json=as_json)
 
 
