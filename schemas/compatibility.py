@@ -75,8 +75,7 @@ def _refused(wide: Schema, narrow: Schema, place: str) -> Iterator[str]:
             yield from _refused(wide, alternative, place)
     elif "anyOf" in wide:
         reasons = [list(_refused(alternative, narrow, place)) for alternative in wide["anyOf"]]
-        if all(reasons):
-            yield from min(reasons, key=len)
+        yield from min(reasons, key=len)  # none, where one alternative takes it
     elif "enum" in wide:
         yield from _refused_by_enum(wide["enum"], narrow, place)
     elif "enum" in narrow:
