@@ -137,7 +137,8 @@ class Consumer(stock.Consumer):
                     await self._deliver_one_fetch()
                 else:
                     await self.wait(self.can_resume_flow)  # type: ignore[arg-type] # mode misses asyncio's
-        except ConsumerStoppedError:
+        except (ConsumerStoppedError, asyncio.CancelledError):
+            # Faust takes a fetcher that is cancelled within a rebalance for crashed, also at the end.
             if not self.app.should_stop:
                 raise
         except (WinbackError, KafkaError) as error:
