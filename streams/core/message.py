@@ -48,7 +48,7 @@ def trigger_of(
     """
     about = ABOUT[firing.rule]
     settings: Rule = getattr(playbook, firing.rule) or _NO_RULE
-    score, value = _judge(purchases, firing.due, playbook)
+    score, value = judge(purchases, firing.due, playbook)
     message = ChurnRisk if about.topic == "churn-risk" else WinBack
     return message(
         id=trigger_id(customer_id, firing, kind),
@@ -111,7 +111,8 @@ def level_of(firings: tuple[Firing, ...]) -> Level | None:
     return level
 
 
-def _judge(purchases: Purchases | None, at: int, playbook: Playbook) -> tuple[Score | None, Value | None]:
+def judge(purchases: Purchases | None, at: int, playbook: Playbook) -> tuple[Score | None, Value | None]:
+    """Score and value as of `at`; None for a customer who has never bought."""
     if purchases is None or not purchases.days:
         return None, None
     silence = silence_of(playbook.model, purchases.days, purchases.first_at, purchases.last_at)
