@@ -139,6 +139,16 @@ def test_a_place_that_cannot_be_written_is_one_line(write: Write, tmp_path: Path
         run_fit([write("a,2026-01-01,1")], tmp_path / "no" / "model.json", today=TODAY)
 
 
+def test_a_model_that_cannot_take_its_place_leaves_nothing_behind(write: Write, tmp_path: Path) -> None:
+    """A folder stands where the file should go: one line, and no half-made file beside it."""
+    out = tmp_path / "model.json"
+    out.mkdir()
+    history = write("a,2026-01-01,1")
+    with pytest.raises(ConfigurationError, match=r"model\.json: cannot be written: "):
+        run_fit([history], out, today=TODAY)
+    assert {history, out} == set(tmp_path.iterdir())
+
+
 def test_a_missing_history_is_one_line(tmp_path: Path) -> None:
     """The missing file is named."""
     with pytest.raises(ConfigurationError, match=r"nowhere\.csv: cannot be read: No such file or directory$"):

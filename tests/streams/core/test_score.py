@@ -100,6 +100,17 @@ def test_p_lapse_never_falls_as_the_silence_grows(silence: Silence, lapse_age: i
 
 @settings(max_examples=1000)
 @given(silences, st.one_of(lapse_ages, st.integers(1, 10)), thresholds)
+# Two of the three in a million where the closed form alone is a millisecond off: early, and late.
+@example(
+    Silence(21, 450553340300.19086, 21.150361250789164, 0.0017104283781658354),
+    125077709097,
+    0.11738029826340295,
+)
+@example(
+    Silence(0, 1668364509.630036, 0.021309207857310577, 9.59482662067285e-05),
+    155175851065,
+    0.9841137590575036,
+)
 @example(customer(10_000, 0.001), HALF_YEAR, 0.99)
 @example(customer(10_000, 3000), HALF_YEAR, 0.01)
 @example(Silence(0, 1e-3, 1e4, 1e-320), HALF_YEAR, 0.5)
