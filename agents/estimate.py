@@ -56,17 +56,19 @@ class Estimate:
 
 def estimate_purchasing(counts: Counts, prior: tuple[float, ...]) -> Estimate:
     """(r, alpha, a, b), in weeks, shrunk towards `prior`."""
-    x = counts.repeat_days.astype(np.float64)
+    # Few values of x are shared by many cells, and the special functions depend on x alone.
+    x, of_cell = np.unique(counts.repeat_days.astype(np.float64), return_inverse=True)
     active, observed = counts.active / 7.0, counts.observed / 7.0
     weights = counts.customers.astype(np.float64)
 
     def log_likelihood(theta: Real) -> float:
         r, alpha, a, b = np.exp(theta)
         shape = r + x
-        alive = betaln(a, b + x + 1) - shape * np.log(alpha + observed)
-        dead = betaln(a + 1, b + x) - shape * np.log(alpha + active)
         common = gammaln(shape) - gammaln(r) + r * np.log(alpha) - betaln(a, b)
-        return float(weights @ (common + np.logaddexp(alive, dead)))
+        stays, leaves = common + betaln(a, b + x + 1), common + betaln(a + 1, b + x)
+        alive = stays[of_cell] - shape[of_cell] * np.log(alpha + observed)
+        dead = leaves[of_cell] - shape[of_cell] * np.log(alpha + active)
+        return float(weights @ np.logaddexp(alive, dead))
 
     return _maximise(log_likelihood, np.log(prior), float(weights.sum()))
 
@@ -78,27 +80,20 @@ def estimate_spending(spends: Spends, prior: tuple[float, ...]) -> Estimate:
         gamma = spends.per_day * (q - 1) / p
     if not len(spends.means):
         return Estimate((p, q, gamma), float("inf"), 0.0, ())
-    x, means = spends.repeat_days.astype(np.float64), spends.means
-    log_x, log_means = np.log(x), np.log(means)
+    means, log_means = spends.means, np.log(spends.means)
+    days, of_customer = np.unique(spends.repeat_days.astype(np.float64), return_inverse=True)
+    total = days[of_customer] * means
 
     def log_likelihood(theta: Real) -> float:
         p, q, gamma = np.exp(theta)
         q += 1
-        shape = p * x
-        return float(
-            np.sum(
-                gammaln(shape + q)
-                - gammaln(shape)
-                - gammaln(q)
-                + q * np.log(gamma)
-                + (shape - 1) * log_means
-                + shape * log_x
-                - (shape + q) * np.log(gamma + x * means)
-            )
-        )
+        shape = p * days
+        common = gammaln(shape + q) - gammaln(shape) - gammaln(q) + q * np.log(gamma) + shape * np.log(days)
+        each = (shape - 1)[of_customer] * log_means - (shape + q)[of_customer] * np.log(gamma + total)
+        return float(np.sum(common[of_customer] + each))
 
     # gamma carries the currency's scale: a bound in units would forbid cheap or dear currencies.
-    found = _maximise(log_likelihood, np.log([p, q - 1, gamma]), float(len(x)))
+    found = _maximise(log_likelihood, np.log([p, q - 1, gamma]), float(len(means)))
     p, q, gamma = found.theta
     return Estimate((p, q + 1, gamma), found.prior_weight, found.log_likelihood, found.at_bound)
 
@@ -118,7 +113,7 @@ def _maximise(log_likelihood: Callable[[Real], float], prior: Real, customers: f
         prior,
         method="L-BFGS-B",
         bounds=list(zip(low, high, strict=True)),
-        options={"ftol": 1e-13, "gtol": 1e-8, "maxiter": 1000, "maxfun": 10_000},
+        options={"ftol": 1e-11, "gtol": 1e-8, "maxiter": 1000, "maxfun": 10_000},
     )
     theta = cast(Real, result.x)
     if not (np.isfinite(theta).all() and np.isfinite(result.fun)):

@@ -19,7 +19,7 @@ from agents.sentence import money, reasons
 from schemas.customer import Customer, PartitionRecord
 from schemas.errors import TopicsError
 from schemas.record import PARTITION_KEY, unpack, unpack_partition
-from schemas.topics import changelog
+from schemas.topics import CHANGELOG
 from schemas.triggers import Score
 from streams.clock import wall_ms
 from streams.connection import client_arguments, partition_counts, start
@@ -61,7 +61,7 @@ async def find(settings: Settings, customer_id: str) -> Found:
 
     Raises TopicsError where there is no changelog, BrokerUnreachable, StateError.
     """
-    topic = changelog(settings.application_id).name
+    topic = settings.topics.name(CHANGELOG)
     counts = await partition_counts(settings, [topic])
     if topic not in counts:
         raise TopicsError(f"there is no {topic}: has a worker of {settings.application_id} ever run here?")

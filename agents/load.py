@@ -70,11 +70,12 @@ def run_load(
     """
     quiet_client_logs()
     spec = source_topic(topic)
+    target = settings.topics.name(spec)
     paths = [readable(name) for name in files]
     playbook = load_playbook(settings.playbook, settings.model)
     # Asked first: nobody wants to hear after sorting a large file that the topic is missing.
-    asyncio.run(need_topics(settings, spec.name))
-    report = Report(spec.name)
+    asyncio.run(need_topics(settings, target))
+    report = Report(target)
     with progress_bar(disable=quiet or as_json) as bar:
         reading = bar.add_task("reading and sorting", total=None)
         started = monotonic()
@@ -87,12 +88,12 @@ def run_load(
             total = int(bar.tasks[reading].completed)
             bar.update(reading, total=total, completed=total)
             if first is not None and (skip_bad or not report.skipped):
-                sending = bar.add_task(f"loading into {spec.name}", total=total)
+                sending = bar.add_task(f"loading into {target}", total=total)
                 started = monotonic()
                 report.loaded = asyncio.run(
                     load_rows(
                         settings,
-                        spec.name,
+                        target,
                         chain([first], rows),
                         playbook.max_lateness,
                         lambda count: bar.advance(sending, count),

@@ -17,9 +17,17 @@ _REASONS: Final = {
     "history": "how this customer has bought so far",
     "silence": "the length of this silence",
 }
-_NOT_BY_ORDER: Final = {
-    "sla_breach": "the ticket has been dealt with",
-    "login_decay": "they sign in as often as before",
+_NAMES: Final = {
+    "risk_medium": "the medium risk",
+    "risk_high": "the high risk",
+    "silent_for": "the alarm about their silence",
+    "second_order_due": "the wait for a second order",
+    "winback_1": "step 1 of winning them back",
+    "winback_2": "step 2 of winning them back",
+    "winback_3": "step 3 of winning them back",
+    "sla_breach": "the overdue reply",
+    "ticket_spike": "the spike of tickets",
+    "login_decay": "the drop in sign-ins",
 }
 
 
@@ -43,12 +51,16 @@ def money(amount_minor: int, currency: str) -> str:
 
 
 def reasons(score: Score) -> str:
-    """The drivers that push the score up, largest first, then the largest that holds it down."""
+    """The driver that pushes the score up most, others at least half as strong, and the main brake.
+
+    Empty where no driver pushes either way.
+    """
     up = sorted((driver for driver in score.drivers if driver.logit > 0), key=_size, reverse=True)
     down = max((driver for driver in score.drivers if driver.logit < 0), key=_size, default=None)
     words = ""
     if up:
-        words = "mostly because of " + ", then ".join(_REASONS[driver.name] for driver in up)
+        strong = [_REASONS[driver.name] for driver in up if 2 * driver.logit >= up[0].logit]
+        words = f"mostly because of {', then '.join(strong)}"
     if down:
         words += f"{', ' if words else ''}in spite of {_REASONS[down.name]}"
     return words
@@ -63,7 +75,7 @@ def _started(trigger: Trigger) -> str:
 
 def _risk(trigger: Trigger) -> str:
     score = trigger.score
-    chance = f": a {score.p_lapse:.0%} risk that they stay away" if score else ""
+    chance = f"; the risk that they stay away is {score.p_lapse:.0%}" if score else ""
     return f"{trigger.customer_id} {_silence(trigger)}{chance}{_because(score)}{_stake(trigger.value)}"
 
 
@@ -101,8 +113,9 @@ def _few_logins(trigger: Trigger) -> str:
 
 
 def _cleared(trigger: Trigger) -> str:
-    why = _NOT_BY_ORDER.get(trigger.rule) or f"they ordered after a silence that began on {_since(trigger)}"
-    return f"{trigger.customer_id}: {_name(trigger)} is over{_on(trigger.ended_at)}, {why}"
+    if _spell_start(trigger):
+        return f"{trigger.customer_id} ordered{_on(trigger.ended_at)}, so {_name(trigger)} is over"
+    return f"{trigger.customer_id}: {_name(trigger)} was settled{_on(trigger.ended_at)}"
 
 
 def _achieved(trigger: Trigger) -> str:
@@ -154,7 +167,7 @@ def _days_silent(trigger: Trigger) -> int:
 
 
 def _name(trigger: Trigger) -> str:
-    return trigger.rule.replace("_", " ")
+    return _NAMES.get(trigger.rule, trigger.rule)
 
 
 def _on(instant: datetime | None) -> str:

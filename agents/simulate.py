@@ -111,7 +111,7 @@ def run_live(
     The truth is shown at the end, after Ctrl-C too. Raises TopicsError, BrokerUnreachable, Fatal.
     """
     quiet_client_logs()
-    asyncio.run(need_topics(settings, *(spec.name for spec in SOURCES)))
+    asyncio.run(need_topics(settings, *map(settings.topics.name, SOURCES)))
     played = Played()
     with progress_bar(disable=as_json) as bar:
         making = bar.add_task("customers", total=plan.customers)
@@ -181,6 +181,7 @@ async def play(
     """
     run = f"{wall_ms():x}"
     decoders = [cast("msgspec.json.Decoder[Event]", msgspec.json.Decoder(spec.body)) for spec in SOURCES]
+    names = [settings.topics.name(spec) for spec in SOURCES]
     waiting: deque[asyncio.Future[Any]] = deque()
     async with producer(settings) as client:
         started = monotonic()
@@ -192,9 +193,7 @@ async def play(
             if (pause := due - monotonic()) > 0:
                 await asyncio.sleep(pause)
             event = _dated(decoders[place].decode(value), run, wall_ms())
-            waiting.append(
-                await client.send(SOURCES[place].name, encode_event(event), event.customer_id.encode())
-            )
+            waiting.append(await client.send(names[place], encode_event(event), event.customer_id.encode()))
             while waiting and (len(waiting) > _UNACKNOWLEDGED or waiting[0].done()):
                 await waiting.popleft()
             _learn(played, event, left=drop_outs.get(customer) == at)

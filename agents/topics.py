@@ -13,7 +13,7 @@ from aiokafka.errors import for_code
 from agents.clients import quiet_client_logs
 from agents.console import ExitCode, output, print_error, print_line
 from schemas.errors import ConfigurationError, Fatal
-from schemas.topics import DAY_MS, TopicSpec, all_topics, changelog
+from schemas.topics import DAY_MS, TopicSpec
 from streams.connection import admin, partition_counts
 from streams.settings import Settings
 
@@ -44,13 +44,13 @@ class Finding:
         return self.verdict in {"ok", "created"}
 
 
-def topic_configuration(spec: TopicSpec, application_id: str) -> dict[str, str]:
+def topic_configuration(spec: TopicSpec) -> dict[str, str]:
     """The topic-level settings Winback asks the broker for."""
     if not spec.compacted:
         retention = -1 if spec.retention_ms is None else spec.retention_ms
         return {CLEANUP_POLICY: "delete", RETENTION: str(retention)}
     configuration = {CLEANUP_POLICY: "compact"}
-    if spec == changelog(application_id):
+    if spec.replayed:
         # Recovery reads the changelog from end to end. The broker never compacts the segment it
         # writes to, so segments are small and rolled daily, and cleaned when a third is outdated.
         configuration |= {
@@ -95,7 +95,7 @@ def judge(spec: TopicSpec, partitions: int, configuration: dict[str, str], wante
 
 async def check_topics(settings: Settings) -> list[Finding]:
     """Every topic the application needs, as the broker has it; changes nothing."""
-    specs = all_topics(settings.application_id)
+    specs = list(settings.topics.all())
     counts = await partition_counts(settings, [spec.name for spec in specs])
     wanted = _common_count(counts, settings)
     async with admin(settings) as client:
@@ -110,7 +110,7 @@ async def create_topics(settings: Settings) -> list[Finding]:
 
     The partition count is the one most of the existing topics have, else `settings.partitions`.
     """
-    specs = all_topics(settings.application_id)
+    specs = list(settings.topics.all())
     counts = await partition_counts(settings, [spec.name for spec in specs])
     missing = [spec for spec in specs if spec.name not in counts]
     if missing:
@@ -164,7 +164,7 @@ async def _create(
                 name=spec.name,
                 num_partitions=count,
                 replication_factor=settings.replication_factor,
-                topic_configs=topic_configuration(spec, settings.application_id),
+                topic_configs=topic_configuration(spec),
             )
             for spec in specs
         ]

@@ -20,7 +20,6 @@ from streams.settings import Settings
 if TYPE_CHECKING:
     from rich.text import Text
 
-TOPICS: Final = (CHURN_RISK.name, WIN_BACK.name)
 _POLL_MS: Final = 500
 _WORTH_SAYING: Final = timedelta(minutes=1)
 _COLOURS: Final = {
@@ -61,7 +60,8 @@ async def triggers(
     Ends after `count`, or when none has come for `until_idle` seconds; else never. What cannot be
     read as a trigger is passed over with a note.
     """
-    partitions = await need_topics(settings, *TOPICS)
+    topics = [settings.topics.name(spec) for spec in (CHURN_RISK, WIN_BACK)]
+    partitions = await need_topics(settings, *topics)
     places = [TopicPartition(topic, n) for topic, total in partitions.items() for n in range(total)]
     async with reader(settings) as consumer:
         consumer.assign(places)
@@ -72,7 +72,7 @@ async def triggers(
             # Where the end is gets asked for lazily; what comes from this moment on is shown.
             for place in places:
                 await consumer.position(place)
-        print_note(f"watching {' and '.join(TOPICS)} at {settings.bootstrap}; Ctrl-C ends it")
+        print_note(f"watching {' and '.join(topics)} at {settings.bootstrap}; Ctrl-C ends it")
         seen = 0
         last = monotonic()
         while until_idle is None or monotonic() - last < until_idle:
@@ -88,19 +88,20 @@ async def triggers(
 
 
 def line(trigger: ChurnRisk | WinBack) -> "Text":
-    """When it came true, what it is, the sentence, what to do, and how much later it was noticed."""
+    """When it came true (or ended), what it is, the sentence, what to do, how much later it was noticed."""
     from rich.text import Text
 
     colour = _COLOURS.get(trigger.kind) or _COLOURS.get(trigger.rule, "yellow")
     label = trigger.rule if trigger.kind in {"raised", "due"} else f"{trigger.rule} {trigger.kind}"
-    text = Text(f"{_minute(trigger.due_at)}  ", style="dim")
-    text.append(f"{label:<20}", style=colour)
+    happened = trigger.ended_at or trigger.due_at
+    text = Text(f"{_minute(happened)}  ", style="dim")
+    text.append(f"{label:<21}", style=colour)
     text.append(f"  {sentence(trigger)}", style="default")
     if trigger.kind in {"raised", "due"} and trigger.suggested_action and not trigger.holdout:
         text.append(f" {trigger.suggested_action}.", style="italic")
-    delay = trigger.detected_at - trigger.due_at
+    delay = trigger.detected_at - happened
     if delay >= _WORTH_SAYING:
-        text.append(f" (noticed {_length(delay)} after it came true)", style="dim")
+        text.append(f" (noticed {_length(delay)} later)", style="dim")
     return text
 
 

@@ -37,7 +37,7 @@ async def work(settings: Settings, *, until_done: bool = False, stop: asyncio.Ev
     shards: dict[int, Shard] = {}
     registry = new_registry()
     processor = Processor(settings, terms_of(settings, playbook, partitions), shards, Metrics(registry))
-    app = build_app(settings, processor, roster(processor), shards, partitions)
+    app = build_app(settings, processor, roster(processor, settings.topics), shards, partitions)
     processor.on_failure = app.fail
     ending = stop or asyncio.Event()
     helpers = [asyncio.create_task(pass_time(processor), name="silence")]

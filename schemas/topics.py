@@ -1,6 +1,6 @@
 """Name, schema, key and retention of each topic: data. `winback topics` creates and checks them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from schemas.events import Login, Purchase, SupportTicket
@@ -11,12 +11,16 @@ DAY_MS: Final = 86_400_000
 
 @dataclass(frozen=True, slots=True)
 class TopicSpec:
-    """One topic. retention_ms: None keeps for ever; a compacted topic keeps the last of each key."""
+    """One topic. retention_ms: None keeps for ever; a compacted topic keeps the last of each key.
+
+    replayed: read from end to end at every recovery, so it is to be kept short.
+    """
 
     name: str
     body: type | None
     compacted: bool
     retention_ms: int | None
+    replayed: bool = False
 
 
 PURCHASES: Final = TopicSpec("purchases", Purchase, compacted=False, retention_ms=None)
@@ -38,12 +42,26 @@ def dead_letters(source: TopicSpec) -> TopicSpec:
 DEAD_LETTERS: Final = tuple(dead_letters(source) for source in SOURCES)
 
 
-def changelog(application_id: str) -> TopicSpec:
-    """The customers' state; belongs to one application id alone."""
-    return TopicSpec(f"{application_id}-customers-changelog", None, compacted=True, retention_ms=None)
+CHANGELOG: Final = TopicSpec("customers-changelog", None, compacted=True, retention_ms=None, replayed=True)
+"""The customers' state; each application id has one of its own."""
 
 
-def all_topics(application_id: str) -> tuple[TopicSpec, ...]:
-    """Every topic a worker needs, all with one and the same partition count."""
-    outputs = (CHURN_RISK, WIN_BACK, CUSTOMER_HEALTH)
-    return (*SOURCES, *outputs, *DEAD_LETTERS, changelog(application_id))
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """What the topics of an application are called on its cluster.
+
+    prefix: before every name, so that several installations share a cluster without sharing topics.
+    """
+
+    application_id: str
+    prefix: str = ""
+
+    def name(self, spec: TopicSpec) -> str:
+        """The topic's name."""
+        own = f"{self.application_id}-" if spec is CHANGELOG else ""
+        return f"{self.prefix}{own}{spec.name}"
+
+    def all(self) -> tuple[TopicSpec, ...]:
+        """Every topic a worker needs under its full name, all with one and the same partition count."""
+        specs = (*SOURCES, CHURN_RISK, WIN_BACK, CUSTOMER_HEALTH, *DEAD_LETTERS, CHANGELOG)
+        return tuple(replace(spec, name=self.name(spec)) for spec in specs)

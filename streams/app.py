@@ -16,7 +16,6 @@ from faust.types import StreamT
 from mode import CrashingSupervisor
 
 from schemas.errors import TopicsError
-from schemas.topics import all_topics
 from streams.connection import partition_counts, translated
 from streams.driver.consumer import Consumer, Untouched
 from streams.driver.engine import Engine
@@ -39,7 +38,7 @@ async def check_topics(settings: Settings) -> int:
 
     Raises BrokerUnreachable where no broker answers.
     """
-    names = [spec.name for spec in all_topics(settings.application_id)]
+    names = [spec.name for spec in settings.topics.all()]
     return agreed_count(names, await partition_counts(settings, names))
 
 

@@ -22,7 +22,7 @@ from schemas.codec import headers_and_body
 from schemas.customer import LONG_AGO, NEVER, Customer, PartitionRecord, SourcePosition
 from schemas.errors import Rejected
 from schemas.record import PARTITION_KEY, Fingerprint, pack, pack_partition, raw_head, unpack
-from schemas.topics import CHURN_RISK, CUSTOMER_HEALTH, SOURCES, WIN_BACK
+from schemas.topics import CHANGELOG, CHURN_RISK, CUSTOMER_HEALTH, DEAD_LETTERS, SOURCES, WIN_BACK, Topics
 from schemas.triggers import ChurnRisk, MovedBy, WinBack
 from streams.clock import monotonic, wall_ms
 from streams.commit import Changes, Record
@@ -70,12 +70,11 @@ class Terms:
     """What all partitions of a worker have in common.
 
     end: with the event clock the instant (ms) at which the replay ends; None with the wall clock.
-    changelog: name of its topic.
     """
 
     playbook: Playbook
     partitions: int
-    changelog: str
+    topics: Topics
     end: int | None
     batch_records: int
     buffer_bytes: int
@@ -132,7 +131,8 @@ class Partition:
         self._shard = shard
         self._sight = sight
         self._writer = writer
-        self._tps = tuple(TP(name, number) for name in SOURCE_NAMES)
+        self._tps = tuple(TP(terms.topics.name(source), number) for source in SOURCES)
+        self._changelog = terms.topics.name(CHANGELOG)
         self._until = record.until
         self._ends = tuple(source.end for source in record.sources)
         self._positions = [(source.next_offset, source.newest) for source in record.sources]
@@ -147,7 +147,7 @@ class Partition:
 
     def deliver(self, batch: Batch) -> None:
         """Take a batch of one of the three topics."""
-        source = SOURCE_NAMES.index(batch.topic)
+        source = self._tps.index(batch.tp)
         records, next_offset, end = batch.records, batch.next_offset, self._ends[source]
         if end is not None and self._beyond(source, next_offset):
             records = [record for record in records if record.offset < end]
@@ -230,7 +230,7 @@ class Partition:
     async def commit_start(self) -> None:
         """Write where a bounded replay begins and ends, before its first record."""
         changes = Changes()
-        changes.add(self._terms.changelog, Record(PARTITION_KEY, pack_partition(self._record())))
+        changes.add(self._changelog, Record(PARTITION_KEY, pack_partition(self._record())))
         await self._writer.commit(changes)
 
     # Folding
@@ -287,10 +287,10 @@ class Partition:
             step = self._advance(work, item.key, item.stimulus)
             work.tally.records[topic, step.outcome] += 1
             if step.outcome is Outcome.TOO_LATE:
-                self._refuse(work, topic, Refused(item.offset, item.record, _TOO_LATE))
+                self._refuse(work, source, Refused(item.offset, item.record, _TOO_LATE))
         elif type(item) is Refused:
             work.tally.records[topic, "dead_letter"] += 1
-            self._refuse(work, topic, item)
+            self._refuse(work, source, item)
         else:
             work.tally.records[topic, "after_end"] += 1
         return True
@@ -365,7 +365,7 @@ class Partition:
             work.tally.suppressed[rule, reason] += 1
         if step.health is not None:
             headers, body = headers_and_body(step.health)
-            work.changes.add(CUSTOMER_HEALTH.name, Record(key, body, headers))
+            work.changes.add(self._terms.topics.name(CUSTOMER_HEALTH), Record(key, body, headers))
         return step
 
     def _emit(self, work: _Work, key: bytes, trigger: ChurnRisk | WinBack) -> None:
@@ -379,28 +379,27 @@ class Partition:
         else:
             marked = trigger
         headers, body = headers_and_body(marked)
-        topic = CHURN_RISK.name if isinstance(trigger, ChurnRisk) else WIN_BACK.name
-        work.changes.add(topic, Record(key, body, headers))
+        topic = CHURN_RISK if isinstance(trigger, ChurnRisk) else WIN_BACK
+        work.changes.add(self._terms.topics.name(topic), Record(key, body, headers))
 
-    def _refuse(self, work: _Work, topic: str, item: Refused) -> None:
+    def _refuse(self, work: _Work, source: int, item: Refused) -> None:
         key, value, headers = dead_letter(item.record, item.rejected)
-        work.changes.add(f"{topic}-dlt", Record(key, value, headers))
-        work.tally.dead_letters[topic, item.rejected.reason] += 1
+        work.changes.add(self._terms.topics.name(DEAD_LETTERS[source]), Record(key, value, headers))
+        work.tally.dead_letters[SOURCE_NAMES[source], item.rejected.reason] += 1
 
     # Committing
 
     def _write_state(self, work: _Work) -> None:
         fingerprint = self._terms.fingerprint
-        changelog = self._terms.changelog
         for key, customer in work.dirty.items():
-            work.changes.add(changelog, Record(key, pack(customer, fingerprint)))
-        work.changes.add(changelog, Record(PARTITION_KEY, pack_partition(self._record())))
+            work.changes.add(self._changelog, Record(key, pack(customer, fingerprint)))
+        work.changes.add(self._changelog, Record(PARTITION_KEY, pack_partition(self._record())))
 
     def _settle_table(self, work: _Work) -> None:
         """The transaction is committed: now it is so in memory too."""
         self._work = None
         records, stages = self._shard.records, self._shard.stages
-        for record in work.changes.topics[self._terms.changelog]:
+        for record in work.changes.topics[self._changelog]:
             key, value = record.key, record.value
             if key is None or value is None or key == PARTITION_KEY:
                 continue

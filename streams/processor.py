@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from schemas.customer import LONG_AGO, PartitionRecord, SourcePosition
 from schemas.errors import ConfigurationError, Fatal, Fenced, StateError, WinbackError
-from schemas.topics import SOURCES, changelog
+from schemas.topics import CHANGELOG, SOURCES
 from streams.commit import Committer
 from streams.connection import client_arguments, start
 from streams.core.lifecycle import LABELS
@@ -41,7 +41,7 @@ def terms_of(settings: Settings, playbook: Playbook, partitions: int) -> Terms:
     return Terms(
         playbook=playbook,
         partitions=partitions,
-        changelog=changelog(settings.application_id).name,
+        topics=settings.topics,
         end=end,
         batch_records=settings.batch_max_records,
         buffer_bytes=settings.merge_buffer_bytes,
@@ -98,7 +98,11 @@ class Processor:
         await asyncio.gather(*(committer.fence() for committer in self._committers.values()))
         self._tell_progress()
         report = await load(
-            self._settings, self._terms.changelog, self._shards, partitions, progress=self._tell_progress
+            self._settings,
+            self._terms.topics.name(CHANGELOG),
+            self._shards,
+            partitions,
+            progress=self._tell_progress,
         )
         if report.errors:
             raise StateError(
@@ -238,7 +242,7 @@ class Processor:
         """The partition at its beginning; with the event clock also where its topics end."""
         sources: list[SourcePosition] = []
         for index, topic in enumerate(SOURCES):
-            first, end = bounds[TP(topic.name, number)]
+            first, end = bounds[TP(self._terms.topics.name(topic), number)]
             at = SourcePosition(first, LONG_AGO) if record is None else record.sources[index]
             sources.append(replace(at, end=None if self._terms.end is None else end))
         purchases, logins, tickets = sources
@@ -254,7 +258,8 @@ class Processor:
         )
         await start(consumer, self._settings)
         try:
-            tps = [TopicPartition(topic.name, number) for topic in SOURCES for number in partitions]
+            names = [self._terms.topics.name(topic) for topic in SOURCES]
+            tps = [TopicPartition(name, number) for name in names for number in partitions]
             first = await consumer.beginning_offsets(tps)
             ends = await consumer.end_offsets(tps)
             return {TP(tp.topic, tp.partition): (first[tp], ends[tp]) for tp in tps}

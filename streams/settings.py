@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from schemas.topics import Topics
+
 
 class Settings(BaseSettings):
     """What a worker needs to know besides its playbook."""
@@ -17,6 +19,8 @@ class Settings(BaseSettings):
     """host:port of one or more brokers, separated by commas."""
     application_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,180}$")] = "winback"
     """Names the consumer group, the changelog and the transactional ids."""
+    topic_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,60}$")] = ""
+    """Before the name of every topic, so that several installations can share a cluster."""
     clock: Literal["wall", "event"] = "wall"
     """wall: live. event: a bounded replay of what the topics hold now, up to `end_instant`."""
     end_instant: datetime | None = None
@@ -55,3 +59,8 @@ class Settings(BaseSettings):
     ssl_key_location: Path | None = None
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @property
+    def topics(self) -> Topics:
+        """What the topics are called here."""
+        return Topics(self.application_id, self.topic_prefix)

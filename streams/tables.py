@@ -205,17 +205,20 @@ def _located(record: ConsumerRecord, what: str) -> StateError:
 async def read_heads(shard: Shard) -> None:
     """Rebuild what a shard derives from the fixed heads of its records."""
     deadlines: list[tuple[int, bytes]] = []
-    stages, models = [0] * 256, set()
+    stages, fingerprints = [0] * 256, set()
+    model = playbook = -1
     items = iter(shard.records.items())
     while chunk := tuple(islice(items, HEAP_RECORDS)):
         for key, value in chunk:
-            _, wake_at, model, playbook, stage = raw_head(value)
+            _, wake_at, its_model, its_playbook, stage = raw_head(value)
             stages[stage] += 1
-            models.add((model, playbook))
+            if its_model != model or its_playbook != playbook:
+                model, playbook = its_model, its_playbook
+                fingerprints.add(Fingerprint(model, playbook))
             if wake_at != NEVER:
                 deadlines.append((wake_at, key))
         await asyncio.sleep(0)
     heapq.heapify(deadlines)
     shard.deadlines = deadlines
     shard.stages = Counter({stage: count for stage, count in enumerate(stages) if count})
-    shard.fingerprints = {Fingerprint(*pair) for pair in models}
+    shard.fingerprints = fingerprints

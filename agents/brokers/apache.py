@@ -86,7 +86,7 @@ class ApacheKafka:
                     f"-Dlog4j2.configurationFile={node / 'log4j2.properties'}",
                     *("-cp", f"{jars}/*", "kafka.Kafka", str(configuration)),
                 ]
-                children.append(stack.enter_context(child(command, node / "server.log", node)))
+                children.append(stack.enter_context(child(command, node / "server.log", root)))
             yield wait_until_answering(self.title, brokers, children, self.start_seconds)
 
     def _properties(self, node: Path, number: int, port: int, controllers: Sequence[int]) -> dict[str, str]:

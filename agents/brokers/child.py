@@ -31,15 +31,18 @@ class Child:
 
 
 @contextmanager
-def child(command: Sequence[str], log: Path, directory: Path) -> Iterator[Child]:
-    """Run `command` in `directory` until the block ends, then kill it: its data is thrown away anyway.
+def child(
+    command: Sequence[str], log: Path, directory: Path, *, grace_seconds: float = 0.0
+) -> Iterator[Child]:
+    """Run `command` in the temporary `directory` until the block ends; then end it, and remove that.
 
-    It runs in a session of its own, so that Ctrl-C reaches us alone and workers can still commit;
-    and under a guard (guard.py), so that it ends too where this process is killed.
+    It is killed, unless there are grace_seconds to ask it first: its data is thrown away anyway. It
+    runs in a session of its own, so that Ctrl-C reaches us alone and workers can still commit; and
+    under a guard (guard.py), so that it ends too where this process is killed.
     """
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-I", "-S", guard.__file__, *command],
+            [sys.executable, "-I", "-S", guard.__file__, str(directory), str(grace_seconds), *command],
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -51,4 +54,4 @@ def child(command: Sequence[str], log: Path, directory: Path) -> Iterator[Child]
     finally:
         assert process.stdin is not None
         process.stdin.close()
-        process.wait(_END_SECONDS)
+        process.wait(grace_seconds + _END_SECONDS)

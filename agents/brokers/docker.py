@@ -67,13 +67,15 @@ class DockerKafka:
     @contextmanager
     def _on(self, port: int) -> Iterator[str]:
         name = f"winback-{secrets.token_hex(6)}"
-        with TemporaryDirectory(prefix="winback-docker-") as scratch:
+        with TemporaryDirectory(prefix="winback-docker-", ignore_cleanup_errors=True) as scratch:
             root = Path(scratch)
             try:
-                with child(run_command(name, port), root / "server.log", root) as process:
+                # Asked to end, the client hands it on to the container; killed, it would leave it running.
+                command = run_command(name, port)
+                with child(command, root / "server.log", root, grace_seconds=10) as process:
                     yield wait_until_answering(self.title, [port], [process], self.start_seconds)
             finally:
-                # The client is gone by now, the container is not.
+                # The container is gone by now, unless its client was killed or ended by itself.
                 with suppress(OSError, subprocess.TimeoutExpired):
                     subprocess.run(
                         [_docker(), "rm", "--force", name], capture_output=True, check=False, timeout=60
