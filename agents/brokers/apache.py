@@ -41,7 +41,7 @@ class ApacheKafka:
     nodes: int = 1
     properties: Mapping[str, str] = field(default_factory=dict)
     heap_megabytes: int = 512
-    start_seconds: float = 60.0
+    start_seconds: float = 120.0
 
     @property
     def title(self) -> str:

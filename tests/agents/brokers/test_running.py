@@ -6,8 +6,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,6 +15,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from agents.brokers import ApacheKafka, Broker, EmbeddedBroker, GivenBroker
 from agents.brokers.broker import free_ports
 from schemas.errors import BrokerUnreachable
+from tests.agents.brokers.waiting import eventually
 
 HOLD_A_BROKER = """
 import signal, sys
@@ -72,13 +71,17 @@ def test_an_exception_ends_the_broker(embedded: EmbeddedBroker) -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
-def test_the_broker_ends_with_a_killed_parent(embedded: EmbeddedBroker, how: signal.Signals) -> None:
-    """A process that could not clean up leaves no broker behind."""
+def test_the_broker_ends_with_a_killed_parent(
+    embedded: EmbeddedBroker, temporary: Path, how: signal.Signals
+) -> None:
+    """A process that could not clean up leaves neither broker nor data behind."""
     with holder() as parent:
         bootstrap = said(parent)
         assert listening(bootstrap)
+        assert [] != list(temporary.glob("winback-*"))
         parent.send_signal(how)
     eventually(lambda: not listening(bootstrap))
+    eventually(lambda: [] == list(temporary.glob("winback-*")))
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
@@ -161,11 +164,3 @@ def listening(bootstrap: str) -> bool:
     host, port = bootstrap.split(":")
     with socket.socket() as probe:
         return probe.connect_ex((host, int(port))) == 0
-
-
-def eventually(condition: Callable[[], bool], within: float = 10.0) -> None:
-    """Wait until the condition holds; AssertionError after so many seconds."""
-    deadline = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true in time"
-        time.sleep(0.02)

@@ -1,5 +1,6 @@
 """What happens where a broker does not come up, without any broker."""
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -10,6 +11,15 @@ import pytest
 from agents.brokers.broker import PortTaken, free_ports, on_free_ports, wait_until_answering
 from agents.brokers.child import child
 from schemas.errors import BrokerUnreachable
+from tests.agents.brokers.waiting import eventually
+
+
+@pytest.fixture
+def scratch(tmp_path: Path) -> Path:
+    """A directory of a child's own; it goes with the child."""
+    directory = tmp_path / "scratch"
+    directory.mkdir()
+    return directory
 
 
 def test_ports_are_all_different() -> None:
@@ -24,18 +34,18 @@ def test_ports_are_all_different() -> None:
         ("java.net.BindException: Address already in use", PortTaken),
     ],
 )
-def test_a_server_that_ends_is_quoted(tmp_path: Path, says: str, error: type[BrokerUnreachable]) -> None:
+def test_a_server_that_ends_is_quoted(scratch: Path, says: str, error: type[BrokerUnreachable]) -> None:
     """The error holds the end of the log, and tells a port that was taken from everything else."""
-    with child(python(f"print({says!r})"), tmp_path / "log", tmp_path) as process:
+    with child(python(f"print({says!r})"), scratch / "log", scratch) as process:
         with pytest.raises(BrokerUnreachable, match=says) as raised:
             wait_until_answering("a server", free_ports(1), [process], within=30)
     assert error is raised.type
 
 
-def test_a_server_that_stays_silent_is_given_up(tmp_path: Path) -> None:
+def test_a_server_that_stays_silent_is_given_up(scratch: Path) -> None:
     """After the deadline the error says how long that was, and what the log held."""
     command = python("import sys, time; print('thinking', flush=True); time.sleep(60)")
-    with child(command, tmp_path / "log", tmp_path) as process:
+    with child(command, scratch / "log", scratch) as process:
         with pytest.raises(BrokerUnreachable, match=r"(?s)did not answer within 1 s.*thinking"):
             wait_until_answering("a server", free_ports(1), [process], within=1)
 
@@ -64,6 +74,32 @@ def test_ports_are_not_tried_for_ever() -> None:
 
     with pytest.raises(PortTaken), on_free_ports(1, start):
         pass
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_a_child_with_grace_is_asked_to_end(tmp_path: Path, scratch: Path) -> None:
+    """A docker client hands the request on to its container: it must not be killed at once."""
+    farewell = tmp_path / "farewell"
+    script = f"trap 'echo bye > {farewell}; exit 0' TERM; echo ready; while :; do sleep 0.1; done"
+    with child(["/bin/sh", "-c", script], scratch / "log", scratch, grace_seconds=10) as process:
+        eventually(lambda: process.log_tail() == "ready")
+    assert "bye\n" == farewell.read_text(encoding="utf-8")
+    assert not scratch.exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_a_child_that_is_deaf_is_killed(scratch: Path) -> None:
+    """After the grace it ends all the same."""
+    with child(
+        ["/bin/sh", "-c", "trap '' TERM; echo $$; while :; do sleep 0.1; done"],
+        scratch / "log",
+        scratch,
+        grace_seconds=0.2,
+    ) as process:
+        eventually(lambda: process.log_tail().isdigit())
+        number = int(process.log_tail())
+    with pytest.raises(ProcessLookupError):
+        os.kill(number, 0)
 
 
 def python(code: str) -> list[str]:
