@@ -9,20 +9,18 @@ from datetime import datetime
 from typing import NamedTuple
 
 import msgspec
-from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import TopicPartition
 from rich.console import Console
 from rich.table import Table
 
+from agents.clients import need_topics, quiet_client_logs, reader
 from agents.console import ExitCode, output, print_error, print_line
 from agents.sentence import money, reasons
 from schemas.customer import Customer, PartitionRecord
-from schemas.errors import TopicsError
 from schemas.record import PARTITION_KEY, unpack, unpack_partition
 from schemas.topics import CHANGELOG
 from schemas.triggers import Score
 from streams.clock import wall_ms
-from streams.connection import client_arguments, partition_counts, start
 from streams.core.explanation import Explanation, RuleStanding, explain
 from streams.partitioner import partition_of
 from streams.playbook_file import load_playbook
@@ -40,6 +38,7 @@ class Found(NamedTuple):
 
 def run_explain(settings: Settings, customer_id: str, as_json: bool) -> int:
     """Explain a customer; PROBLEM where nothing is known of them."""
+    quiet_client_logs()
     playbook = load_playbook(settings.playbook, settings.model)
     found = asyncio.run(find(settings, customer_id))
     if found.customer is None:
@@ -62,30 +61,18 @@ async def find(settings: Settings, customer_id: str) -> Found:
     Raises TopicsError where there is no changelog, BrokerUnreachable, StateError.
     """
     topic = settings.topics.name(CHANGELOG)
-    counts = await partition_counts(settings, [topic])
-    if topic not in counts:
-        raise TopicsError(f"there is no {topic}: has a worker of {settings.application_id} ever run here?")
+    counts = await need_topics(settings, topic)
     key = customer_id.encode()
     tp = TopicPartition(topic, partition_of(key, counts[topic]))
-    consumer = AIOKafkaConsumer(
-        **client_arguments(settings),
-        group_id=None,
-        isolation_level="read_committed",
-        auto_offset_reset="earliest",
-        max_partition_fetch_bytes=4 * 1024 * 1024,
-    )
-    await start(consumer, settings)
     newest: dict[bytes, bytes | None] = {}
-    try:
+    async with reader(settings) as consumer:
         consumer.assign([tp])
         await consumer.seek_to_beginning(tp)
         end = (await consumer.end_offsets([tp]))[tp]
         while await consumer.position(tp) < end:
             for record in (await consumer.getmany(tp, timeout_ms=500)).get(tp, ()):
-                if record.key in (key, PARTITION_KEY):
+                if record.key in {key, PARTITION_KEY}:
                     newest[record.key] = record.value
-    finally:
-        await consumer.stop()
     value, position = newest.get(key), newest.get(PARTITION_KEY)
     return Found(
         None if value is None else unpack(value),

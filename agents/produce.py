@@ -11,11 +11,11 @@ from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
-from aiokafka.partitioner import murmur2
 
 from agents.clients import need_topics, producer
 from schemas.codec import encode_event
 from schemas.events import Event
+from streams.partitioner import partition_of
 from streams.settings import Settings
 
 IN_FLIGHT: Final = 16
@@ -51,16 +51,14 @@ async def send_records(
     count = (await need_topics(settings, topic))[topic]
 
     # Customers come back again and again, and the hash is a loop in Python.
-    @lru_cache(maxsize=1_000_000)
-    def partition_of(key: bytes) -> int:
-        return int((murmur2(key) & 0x7FFFFFFF) % count)
+    place = lru_cache(maxsize=1_000_000)(partition_of)
 
     async with producer(settings) as client:
         batches = [client.create_batch() for _ in range(count)]
         deliveries = _Deliveries(client, topic, progress)
         try:
             for key, value in records:
-                partition = partition_of(key)
+                partition = place(key, count)
                 if batches[partition].append(key=key, value=value, timestamp=None) is None:
                     await deliveries.send(batches[partition], partition)
                     batches[partition] = client.create_batch()

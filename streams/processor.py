@@ -97,13 +97,8 @@ class Processor:
         self._committers = {number: Committer(self._settings, number) for number in partitions}
         await asyncio.gather(*(committer.fence() for committer in self._committers.values()))
         self._tell_progress()
-        report = await load(
-            self._settings,
-            self._terms.topics.name(CHANGELOG),
-            self._shards,
-            partitions,
-            progress=self._tell_progress,
-        )
+        topic = self._terms.topics.name(CHANGELOG)
+        report = await load(self._settings, topic, self._shards, partitions, progress=self._tell_progress)
         if report.errors:
             raise StateError(
                 f"{len(report.errors)} state records cannot be read, the first: {report.errors[0]}"

@@ -349,6 +349,12 @@ def test_senseless_model_is_not_written(parameter: str, value: float) -> None:
         dump_model(dataclasses.replace(PRIOR, **{parameter: value}))  # type: ignore[arg-type]  # one float
 
 
+def test_model_of_nan_is_told_as_such() -> None:
+    """A fit that came to nothing is named for what it is."""
+    with pytest.raises(ModelError, match=r"^the model's alpha is not a finite number$"):
+        dump_model(dataclasses.replace(PRIOR, alpha=float("nan")))
+
+
 MODEL_MISTAKES = {
     "missing": (b'"r": 0.637,', b"", "Object missing required field `r`"),
     "NaN": (b"0.637", b"NaN", "JSON is malformed"),
