@@ -113,7 +113,7 @@ def _maximise(log_likelihood: Callable[[Real], float], prior: Real, customers: f
         prior,
         method="L-BFGS-B",
         bounds=list(zip(low, high, strict=True)),
-        options={"ftol": 1e-11, "gtol": 1e-8, "maxiter": 1000, "maxfun": 10_000},
+        options={"ftol": 1e-13, "gtol": 1e-8, "maxiter": 1000, "maxfun": 10_000},
     )
     theta = cast(Real, result.x)
     if not (np.isfinite(theta).all() and np.isfinite(result.fun)):
