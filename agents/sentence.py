@@ -86,13 +86,13 @@ def _plain_silence(trigger: Trigger) -> str:
 def _second_order(trigger: Trigger) -> str:
     return (
         f"{trigger.customer_id} placed a first order on {_since(trigger)} and no second one in the "
-        f"{_days_silent(trigger)} days since{_stake(trigger.value)}"
+        f"{_days_silent(trigger)} since{_stake(trigger.value)}"
     )
 
 
 def _win_back(trigger: Trigger) -> str:
     return (
-        f"{trigger.customer_id} has lapsed: nothing bought for {_days_silent(trigger)} days, since "
+        f"{trigger.customer_id} has lapsed: nothing bought for {_days_silent(trigger)}, since "
         f"{_since(trigger)}; step {trigger.step} of winning them back is due{_stake(trigger.value)}"
     )
 
@@ -133,7 +133,7 @@ def _revoked(trigger: Trigger) -> str:
 
 
 def _silence(trigger: Trigger) -> str:
-    return f"has bought nothing for {_days_silent(trigger)} days, since {_since(trigger)}"
+    return f"has bought nothing for {_days_silent(trigger)}, since {_since(trigger)}"
 
 
 def _because(score: Score | None) -> str:
@@ -160,10 +160,11 @@ def _since(trigger: Trigger) -> str:
     return _day(start) if start else "an unknown day"
 
 
-def _days_silent(trigger: Trigger) -> int:
+def _days_silent(trigger: Trigger) -> str:
     """Calendar days between the last order and the due instant."""
     start = _spell_start(trigger)
-    return (trigger.due_at - start).days if start else 0
+    days = (trigger.due_at - start).days if start else 0
+    return "1 day" if days == 1 else f"{days} days"
 
 
 def _name(trigger: Trigger) -> str:
