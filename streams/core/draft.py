@@ -320,7 +320,7 @@ class Draft:
                 firing
                 for firing in self.firings
                 if (firing.state == State.OPEN and firing.rule != "ticket_spike")
-                or firing.due + self._cool_down(firing) + max_lateness > now
+                or firing.due + self._cool_down(firing) + max_lateness >= now
             ]
         )
 

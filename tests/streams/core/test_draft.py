@@ -1,7 +1,7 @@
 """What the state remembers of firings, and for how long."""
 
-from streams.core.playbook import DAY, Playbook, Risk, SilentFor
-from tests.streams.core.world import MODEL, order, seen
+from streams.core.playbook import DAY, Playbook, Risk, SilentFor, SlaBreach, TicketSpike
+from tests.streams.core.world import MODEL, order, seen, ticket
 
 
 def test_a_leap_of_the_clock_forgets_no_cool_down_on_the_way() -> None:
@@ -20,3 +20,13 @@ def test_a_leap_of_the_clock_forgets_no_cool_down_on_the_way() -> None:
 
     assert ("raised", "risk_medium", 3 * DAY) == walking.said()[-1]
     assert walking.said() == leaping.said()
+
+
+def test_what_a_late_event_may_still_judge_is_remembered() -> None:
+    """An opening exactly max_lateness late finds the spike of that instant, and does not repeat it."""
+    playbook = Playbook(model=MODEL, ticket_spike=TicketSpike(openings=2, factor=1), sla_breach=SlaBreach())
+    openings = sorted((ticket(0, of=name) for name in "abc"), key=lambda opening: opening.event)
+    world = seen(playbook, openings[:2]).until(30 * DAY)
+    world.see(openings[2])
+
+    assert [("raised", "ticket_spike", 0)] == world.said("ticket_spike")
