@@ -82,26 +82,25 @@ def _of(key: int, steps: "list[tuple[int, int, int, int]]") -> Ticket:
 
 
 def _trim(ticket: Ticket, cutoff: int) -> Ticket | None:
-    """Without what no later step can change: all before the last answer older than `cutoff`.
+    """Without what no later step can change: all up to the last answer older than `cutoff`.
 
-    None for a ticket whose steps are all that old and answered: closed for `max_lateness`, or as
-    good as closed, since a step that comes later creates it again with the same consequences.
+    None for a ticket of which nothing is left then: closed for `max_lateness`, or as good as closed,
+    since a step that comes later creates it again with the same consequences.
     """
     if ticket.instants[0] >= cutoff:
         return ticket
-    old = bisect_left(ticket.instants, cutoff)
-    last_answer = -1
-    for index in range(old):
+    settled = 0
+    for index in range(bisect_left(ticket.instants, cutoff)):
         if ticket.statuses[index] in ANSWERS:
-            last_answer = index
-    if last_answer == len(ticket.instants) - 1:
+            settled = index + 1
+    if settled == len(ticket.instants):
         return None
-    if last_answer <= 0:
+    if not settled:
         return ticket
     return Ticket(
         ticket.key,
-        ticket.instants[last_answer:],
-        ticket.statuses[last_answer:],
-        ticket.priorities[last_answer:],
-        ticket.hashes[last_answer:],
+        ticket.instants[settled:],
+        ticket.statuses[settled:],
+        ticket.priorities[settled:],
+        ticket.hashes[settled:],
     )
