@@ -41,7 +41,7 @@ def sentence(trigger: Trigger) -> str:
         marks.append("too old to act on")
     if trigger.moved_by:
         marks.append(f"found by a new {trigger.moved_by}")
-    return f"{text} ({', '.join(marks)})." if marks else f"{text}."
+    return f"{text} ({'; '.join(marks)})." if marks else f"{text}."
 
 
 def money(amount_minor: int, currency: str) -> str:

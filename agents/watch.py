@@ -1,7 +1,7 @@
 """`winback watch`: triggers as they come, one line each. Reads committed records, joins no group."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -54,7 +54,7 @@ async def triggers(
     from_beginning: bool = False,
     count: int | None = None,
     until_idle: float | None = None,
-) -> AsyncIterator[Announced]:
+) -> AsyncGenerator[Announced, None]:
     """The triggers of both topics as they are committed; of those that come together, the oldest first.
 
     Ends after `count`, or when none has come for `until_idle` seconds; else never. What cannot be
