@@ -76,10 +76,7 @@ class Journal:
 
     def triggers(self) -> list[Trigger]:
         """All triggers, those of churn-risk first."""
-        return [
-            cast(Trigger, decode_output(value or b"", headers))
-            for _, value, headers in self.written(*TRIGGERS)
-        ]
+        return triggers_of(self.written(*TRIGGERS))
 
 
 class Ends:
@@ -242,7 +239,6 @@ def source_of(event: Event) -> int:
     return 0 if isinstance(event, Purchase) else 1 if isinstance(event, Login) else 2
 
 
-def put_all(stand: Stand, events: Iterable[Event]) -> Stand:
-    """Each event in its topic, in this order."""
-    stand.put(*events)
-    return stand
+def triggers_of(written: Iterable[Written]) -> list[Trigger]:
+    """Records of churn-risk and win-back, decoded."""
+    return [cast(Trigger, decode_output(value or b"", headers)) for _, value, headers in written]
