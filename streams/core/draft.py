@@ -207,21 +207,25 @@ class Draft:
         rule, logins = self.playbook.login_decay, self.logins
         if rule is None or logins is None:
             return
-        for firing in self._open("login_decay"):
+        for firing in self._standing("login_decay"):
             if at <= firing.due and not still_true(logins, firing, rule):
                 self._swap(firing, "revoked", at)
-            elif logins.rates.lifted_at != firing.episode_at:
+            elif firing.state == State.OPEN and logins.rates.lifted_at != firing.episode_at:
                 self._swap(firing, "cleared", logins.rates.lifted_at)
 
     def judge_sla(self, event: TicketStep) -> None:
         """A ticket's step has been folded: does it answer, in time or too late, a breach?"""
         if event.status not in ANSWERS or self.support is None:
             return
-        for firing in self._open("sla_breach"):
+        for firing in self._standing("sla_breach"):
             for ticket in self.support.tickets:
                 answered = answered_at(ticket, firing) if ticket.key == event.ticket else None
-                if answered is not None:
-                    self._swap(firing, "revoked" if answered <= firing.due else "cleared", answered)
+                if answered is None:
+                    continue
+                if answered <= firing.due:
+                    self._swap(firing, "revoked", answered)
+                elif firing.state == State.OPEN:
+                    self._swap(firing, "cleared", answered)
 
     def judge_spikes(self, event: TicketStep) -> None:
         """An opening has been folded: which openings from it on are spikes, and which are not?"""
@@ -237,7 +241,7 @@ class Draft:
             default=None,
         )
         found = spikes(self.support, rule, event.at, last_due)
-        for firing in self._open("ticket_spike"):
+        for firing in self._standing("ticket_spike"):
             if firing.due >= event.at and (firing.due, firing.episode_key) not in found.points:
                 self._swap(firing, "revoked", event.at)
         for at, key in found.points:
@@ -279,8 +283,10 @@ class Draft:
             self._history = History(self.firings) if self.firings else NOTHING
         return self._history
 
-    def _open(self, rule: str) -> list[Firing]:
-        return [firing for firing in self.firings if firing.rule == rule and firing.state == State.OPEN]
+    def _standing(self, rule: str) -> list[Firing]:
+        """The rule's firings that were not taken back. Even of what has been cleared since, a late
+        event may show that it was never true: then it defers nothing, and may come true again."""
+        return [firing for firing in self.firings if firing.rule == rule and firing.state != State.REVOKED]
 
     def _swap(self, firing: Firing, kind: Kind, at: int) -> None:
         closed = self._close(firing, kind, at)
@@ -315,14 +321,17 @@ class Draft:
         may still defer a later one.
         """
         now, max_lateness = self.now, self.playbook.max_lateness
-        return tuple(
-            [
-                firing
-                for firing in self.firings
-                if (firing.state == State.OPEN and firing.rule != "ticket_spike")
-                or firing.due + self._cool_down(firing) + max_lateness >= now
-            ]
-        )
+        episode_at = None if self.logins is None else self.logins.rates.lifted_at
+        kept: list[Firing] = []
+        for firing in self.firings:
+            if firing.rule == "login_decay" and firing.episode_at == episode_at:
+                # This episode may last for years, and what was taken back come true again in it.
+                lasting = True
+            else:
+                lasting = firing.state == State.OPEN and firing.rule != "ticket_spike"
+            if lasting or firing.due + self._cool_down(firing) + max_lateness >= now:
+                kept.append(firing)
+        return tuple(kept)
 
     def _cool_down(self, firing: Firing) -> int:
         rule: Rule = getattr(self.playbook, firing.rule) or _NO_RULE
