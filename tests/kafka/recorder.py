@@ -29,6 +29,7 @@ class Ledger:
     positions: dict[TP, int] = field(default_factory=lambda: defaultdict(int))
     values: dict[TP, list[bytes]] = field(default_factory=lambda: defaultdict(list))
     lost: int = 0
+    largest: int = 0
 
     def total(self) -> int:
         """How many records there are."""
@@ -45,6 +46,7 @@ class Recorder:
         self.ready = asyncio.Event()
         self.generation = 0
         self.source: Source | None = None
+        self.newest: Batch | None = None
         self._topics = topics
         self._opening = opening
         self._opening_now = False
@@ -67,6 +69,7 @@ class Recorder:
             self.calls.append("late")
             return
         assert self.ready.is_set(), "delivered before resume"
+        self.newest = batch
         self._waiting.append(batch)
         if self._writer is None or self._writer.done():
             self._writer = asyncio.create_task(self._write())
@@ -80,6 +83,7 @@ class Recorder:
             self.ledger.values[batch.tp] += [record.value for record in batch.records]
             self.ledger.positions[batch.tp] = batch.next_offset
             self.ledger.lost += batch.lost
+            self.ledger.largest = max(self.ledger.largest, len(batch.records))
 
     def drop_unmerged(self) -> None:
         """See Receiver."""

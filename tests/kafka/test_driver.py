@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 
@@ -89,13 +90,14 @@ async def test_a_fetch_brings_no_more_records_than_asked(
     async with worker(single, ledger, topics) as running:
         await until(lambda: ledger.total() == 240)
         assert 6 == driver_of(running.app)._thread.sought
+    assert 1 == ledger.largest
     assert sent == ledger.values
 
 
 async def test_the_receiver_says_where_to_begin(
     settings: Settings, topics: Sequence[str], producer: AIOKafkaProducer
 ) -> None:
-    """Delivery begins at the offset that `open` answered, not at the group's committed one."""
+    """Delivery begins at the offset that `open` answered, though aiokafka had begun at the group's."""
     sent, ledger = await fill(producer, topics, 100), Ledger()
     async with worker(settings, ledger, topics) as running:
         await until(lambda: ledger.total() == 600)
@@ -104,9 +106,35 @@ async def test_the_receiver_says_where_to_begin(
         )
     for tp in sent:
         ledger.positions[tp], ledger.values[tp] = 30, sent[tp][:30]
-    async with worker(settings, ledger, topics):
+
+    async def until_prefetched(partitions: frozenset[int]) -> None:
+        consumer = driver_of(running.app)._thread._ensure_consumer()
+        await until(lambda: len(consumer._fetcher._records) == len(sent))
+
+    async with worker(settings, ledger, topics, opening=until_prefetched) as running:
         await until(lambda: ledger.total() == 600)
     assert sent == ledger.values
+
+
+async def test_a_batch_is_current_only_as_long_as_its_assignment(
+    settings: Settings, topics: Sequence[str], producer: AIOKafkaProducer
+) -> None:
+    """A batch that an agent still had in hand when a rebalance began can be told from the new ones."""
+    ledger = Ledger()
+    await fill(producer, topics, 10)
+    async with worker(settings, ledger, topics) as first:
+        await until(lambda: ledger.total() == 60)
+        old = first.recorder.newest
+        assert old is not None
+        current = [old.current]
+        async with worker(settings, ledger, topics):
+            await until(lambda: len(first.recorder.opened) == 2 and first.recorder.ready.is_set())
+            current.append(old.current)
+            await fill(producer, topics, 10)
+            await until(lambda: ledger.total() == 120)
+            assert first.recorder.newest is not None
+            current.append(first.recorder.newest.current)
+    assert [True, False, True] == current
 
 
 async def test_transactions_cost_no_rewind(
@@ -324,6 +352,27 @@ async def test_a_rebalance_overtakes_an_opening(
         async with worker(settings, ledger, topics):
             await until(lambda: ledger.total() == 600)
             assert ["open", "drop", "quiesce", "open", "resume"] == first.recorder.calls[1:]
+    assert sent == ledger.values
+
+
+async def test_an_opening_that_ends_as_a_rebalance_begins_is_not_resumed(
+    settings: Settings, topics: Sequence[str], producer: AIOKafkaProducer
+) -> None:
+    """The consumer's thread knows of a rebalance before the main loop does, and that is early enough."""
+    sent, ledger, opened = await fill(producer, topics, 100), Ledger(), 0
+
+    async def opening(partitions: frozenset[int]) -> None:
+        nonlocal opened
+        opened += 1
+        if opened == 1:
+            thread = driver_of(running.app)._thread
+            thread.thread_loop.call_soon_threadsafe(thread._ensure_consumer()._coordinator.request_rejoin)
+            while running.app.rebalancing_count == 1:  # the main loop stands still meanwhile
+                time.sleep(0.001)  # noqa: ASYNC251
+
+    async with worker(settings, ledger, topics, opening=opening) as running:
+        await until(lambda: ledger.total() == 600)
+    assert ["drop", "open", "drop", "quiesce", "open", "resume"] == running.recorder.calls[:6]
     assert sent == ledger.values
 
 
