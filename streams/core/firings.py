@@ -35,7 +35,8 @@ class History:
 
     def has_fired(self, rule: str, version: int, step: int, episode_at: int, episode_key: int = 0) -> bool:
         """Whether the rule has fired in this episode and was not taken back."""
-        return (rule, version, step, episode_at, episode_key) in self._fired
+        # Most customers have nothing on record: they need not pay for the name.
+        return bool(self._fired) and (rule, version, step, episode_at, episode_key) in self._fired
 
     def revisions(self, rule: str, version: int, step: int, episode_at: int, episode_key: int) -> int:
         """How often the rule fired in this episode and was taken back."""
@@ -43,7 +44,9 @@ class History:
 
     def after_cool_down(self, rule: str, step: int, at: int, cool_down: int) -> int:
         """`at`, or the end of the cool-down since the rule's last due where that is later."""
-        last = self._dues.get((rule, step))
+        if not cool_down:
+            return at  # even before the last due: a late event may put it there
+        last = self._dues.get((rule, step)) if self._dues else None
         return at if last is None else max(at, last + cool_down)
 
 
