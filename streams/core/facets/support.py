@@ -42,7 +42,10 @@ def fold(facet: Support | None, event: TicketStep, *, now: int, max_lateness: in
     for ticket in before.tickets:
         touched = ticket.key == event.ticket
         found = found or touched
-        trimmed = _trim(_insert(ticket, event) if touched else ticket, newest - max_lateness)
+        if touched:
+            ticket = _insert(ticket, event)  # noqa: PLW2901 - the same ticket, one step further
+        # Not yet where a step was accepted by hand: it may be the old answer to what still stands open.
+        trimmed = ticket if touched and event.accept_late else _trim(ticket, newest - max_lateness)
         if trimmed is not None:
             kept.append(trimmed)
     if not found:
