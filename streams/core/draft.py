@@ -232,17 +232,13 @@ class Draft:
         rule = self.playbook.ticket_spike
         if rule is None or event.status != Status.OPENED or self.support is None:
             return
-        last_due = max(
-            [
-                firing.due
-                for firing in self.firings
-                if firing.rule == "ticket_spike" and firing.state != State.REVOKED and firing.due < event.at
-            ],
-            default=None,
-        )
-        found = spikes(self.support, rule, event.at, last_due)
-        for firing in self._standing("ticket_spike"):
-            if firing.due >= event.at and (firing.due, firing.episode_key) not in found.points:
+        # Of what was said longer ago nothing is remembered, so it cannot be judged anew.
+        since = max(event.at, self.now - self.playbook.max_lateness)
+        standing = self._standing("ticket_spike")
+        last_due = max([firing.due for firing in standing if firing.due < since], default=None)
+        found = spikes(self.support, rule, since, last_due)
+        for firing in standing:
+            if firing.due >= since and (firing.due, firing.episode_key) not in found.points:
                 self._swap(firing, "revoked", event.at)
         for at, key in found.points:
             if not self._told().has_fired("ticket_spike", rule.version, 0, at, key):
