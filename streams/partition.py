@@ -266,7 +266,7 @@ class Partition:
             at_end = (
                 self._terms.end is not None and end is not None and self._merge.next_offset(source) >= end
             )
-            if not at_end and self._merge.buffered(source) < self._terms.buffer_bytes // 2:
+            if not at_end and self._merge.buffered(source) <= self._terms.buffer_bytes // 2:
                 self._held.discard(source)
                 self._sight.release(self._tps[source])
 
