@@ -274,7 +274,10 @@ class Partition:
         """Fold the next record; False where settling what is due before it used the budget up."""
         merged = self._taken[0]
         source, item, newest = merged
-        if newest > self.clock and not self._reach(min(newest, work.wall), work):
+        # Live, an event dated ahead of us lets no more time pass than has passed; a replay owes the
+        # wall nothing, or it would say something else tomorrow.
+        watermark = newest if self._terms.end is not None else min(newest, work.wall)
+        if newest > self.clock and not self._reach(watermark, work):
             return False
         self._taken.popleft()
         self._positions[source] = (item.offset + 1, newest)
