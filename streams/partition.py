@@ -337,7 +337,9 @@ class Partition:
             work.budget -= 1
             key, moved_by = self._refit.popleft()
             if key in self._shard.records:
-                self._advance(work, key, Elapsed(moved_by))
+                # Moved or not, the customer is written under the new fingerprint: it counts as work,
+                # and the next start need not ask again.
+                work.dirty[key] = self._advance(work, key, Elapsed(moved_by)).customer
         return True
 
     def _advance(self, work: _Work, key: bytes, stimulus: Stimulus, now: int | None = None) -> Step:
