@@ -148,6 +148,7 @@ class Partition:
     def deliver(self, batch: Batch) -> None:
         """Take a batch of one of the three topics."""
         source = self._tps.index(batch.tp)
+        self._delivered[source] = batch.next_offset
         records, next_offset, end = batch.records, batch.next_offset, self._ends[source]
         if end is not None and self._beyond(source, next_offset):
             records = [record for record in records if record.offset < end]
@@ -262,10 +263,7 @@ class Partition:
     def _take(self, limit: int) -> None:
         self._taken.extend(self._merge.take(limit, self._ended()))
         for source in tuple(self._held):
-            end = self._ends[source]
-            at_end = (
-                self._terms.end is not None and end is not None and self._merge.next_offset(source) >= end
-            )
+            at_end = self._beyond(source, self._delivered[source])
             if not at_end and self._merge.buffered(source) <= self._terms.buffer_bytes // 2:
                 self._held.discard(source)
                 self._sight.release(self._tps[source])
@@ -429,6 +427,7 @@ class Partition:
         self._merge = Merge(self._positions, check_in, self._terms.playbook, self._terms.end)
         self._taken: deque[Merged] = deque()
         self._held: set[int] = set()
+        self._delivered = [offset for offset, _ in self._positions]
 
     def _hold(self, source: int) -> None:
         self._held.add(source)
@@ -437,8 +436,16 @@ class Partition:
     def _ended(self) -> list[bool]:
         """For each topic, whether nothing more is to come (now, or ever in a bounded replay)."""
         if self._terms.end is None:
-            return [self._sight.end_sight(tp) is not None for tp in self._tps]
+            return [self._end_sight(source) is not None for source in range(len(self._tps))]
         return [self._beyond(source, self._merge.next_offset(source)) for source in range(len(self._tps))]
+
+    def _end_sight(self, source: int) -> EndSight | None:
+        """The end of a topic as the last fetch saw it, if all before it has come here.
+
+        What the driver has handed over may still be on its way through the agent's queue.
+        """
+        sight = self._sight.end_sight(self._tps[source])
+        return sight if sight is not None and sight.end_offset <= self._delivered[source] else None
 
     def _beyond(self, source: int, offset: int) -> bool:
         """Whether a bounded replay has no more of this topic from `offset` on."""
@@ -451,7 +458,7 @@ class Partition:
             return LONG_AGO
         if self._terms.end is not None:
             return self._terms.end if all(self._ended()) else LONG_AGO
-        sights = [self._sight.end_sight(tp) for tp in self._tps]
+        sights = [self._end_sight(source) for source in range(len(self._tps))]
         return min([LONG_AGO if sight is None else sight.sent_at for sight in sights])
 
     def _wake_of(self, key: bytes) -> int:
