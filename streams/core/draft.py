@@ -12,10 +12,11 @@ from schemas.customer import NEVER, Customer, Firing
 from schemas.triggers import ChurnRisk, MovedBy, WinBack
 from streams.core.facets.support import ANSWERS
 from streams.core.firings import NOTHING, History, State
+from streams.core.identity import in_holdout
 from streams.core.lifecycle import STAGES, TRANSITIONS, Signal
 from streams.core.message import Kind, health_of, level_of, trigger_of
 from streams.core.playbook import Playbook, Rule
-from streams.core.rules import ABOUT, LAPSED_RULES, LOGIN_RULES, SILENCE_RULES, SUPPORT_RULES, Family
+from streams.core.rules import ABOUT, BY_NAME, LAPSED_RULES, LOGIN_RULES, SILENCE_RULES, SUPPORT_RULES, Family
 from streams.core.rules.due import Due
 from streams.core.rules.lapse import Spell
 from streams.core.rules.logins import still_true
@@ -39,8 +40,10 @@ class Draft:
         "_before",
         "_dues",
         "_history",
+        "_holdout",
         "_moved_by",
         "_points",
+        "_spell",
         "_suppressed",
         "_triggers",
         "_wakes",
@@ -73,6 +76,8 @@ class Draft:
         self._moved_by: MovedBy | None = None
         self._triggers: list[ChurnRisk | WinBack] = []
         self._suppressed: list[Suppressed] = []
+        self._spell: Spell | None = None
+        self._holdout: bool | None = None
 
     # What is due
 
@@ -93,12 +98,25 @@ class Draft:
         purchases = self.purchases
         dues: list[Due] = []
         if purchases is not None and purchases.days:
-            spell = Spell(purchases, self.playbook)
+            spell = self._spell = Spell(purchases, self.playbook)
             self._ask_each(SILENCE_RULES, spell, dues)
             if self.lapsed_day == spell.day:
                 self._ask_each(LAPSED_RULES, spell, dues)
             else:
                 dues.append(Due(spell.lapse_at, 0, _LAPSE, 0, spell.day, spell.starts_at))
+        self._remember(Family.SPELL, dues)
+
+    def _ask_again(self, fired: Due, spell: Spell) -> None:
+        """One due of the spell has fired: only its own rule, and one it overrides, answer anew."""
+        dues = [due for due in self._dues[Family.SPELL] or () if due is not fired]
+        if fired.rule == _LAPSE:
+            self._ask_each(LAPSED_RULES, spell, dues)
+        else:
+            overridden = ABOUT[fired.rule].overrides
+            if overridden is not None:
+                dues = [due for due in dues if due.rule != overridden]
+                self._ask_each((BY_NAME[overridden],), spell, dues)
+            self._ask_each((BY_NAME[fired.rule],), spell, dues)
         self._remember(Family.SPELL, dues)
 
     def ask_support(self) -> None:
@@ -131,7 +149,8 @@ class Draft:
         self._dues[family] = dues
         wake = NEVER
         for due in dues:
-            wake = min(wake, due.at)
+            if due.at < wake:  # noqa: PLR1730 - min() costs a call for each of a million purchases
+                wake = due.at
         self._wakes[family] = wake
 
     def _ask(self, family: int) -> list[Due]:
@@ -161,7 +180,7 @@ class Draft:
         if due.rule == _LAPSE:
             self.lapsed_day = due.step
             self.signal(Signal.LAPSE)
-            self.ask_spell()
+            self._ask_after(due, Family.SPELL)
             return
         about = ABOUT[due.rule]
         firing = Firing(
@@ -180,7 +199,13 @@ class Draft:
             self.signal(Signal.RISK)
         if due in self._points:
             self._points.remove(due)
-        self._ask(about.family)
+        self._ask_after(due, about.family)
+
+    def _ask_after(self, fired: Due, family: Family) -> None:
+        if family is Family.SPELL and self._spell is not None:
+            self._ask_again(fired, self._spell)
+        else:
+            self._ask(family)
 
     def end_spell(self, at: int) -> None:
         """An order at `at`, on a later day, ends the spell; `purchases` still are those before it."""
@@ -293,6 +318,8 @@ class Draft:
         return replace(firing, state=State.REVOKED if kind == "revoked" else State.ENDED)
 
     def _emit(self, firing: Firing, kind: Kind, ended_at: int | None = None) -> None:
+        if self._holdout is None:
+            self._holdout = in_holdout(self.customer_id, self.playbook.holdout_share)
         self._triggers.append(
             trigger_of(
                 self.customer_id,
@@ -301,6 +328,7 @@ class Draft:
                 kind,
                 now=self.now,
                 playbook=self.playbook,
+                holdout=self._holdout,
                 ended_at=ended_at,
                 moved_by=self._moved_by if ended_at is None else None,
             )

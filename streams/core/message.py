@@ -1,12 +1,13 @@
 """From a firing to the message that goes out: everything the trigger says about itself."""
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final, Literal
 
 from schemas.customer import NEVER, Customer, Firing, Purchases
 from schemas.triggers import ChurnRisk, CustomerHealth, Level, MovedBy, Score, Value, WinBack
 from streams.core.firings import State
-from streams.core.identity import in_holdout, trigger_id
+from streams.core.identity import trigger_id
 from streams.core.lifecycle import LABELS
 from streams.core.playbook import Playbook, Rule
 from streams.core.rules import ABOUT, Family
@@ -23,7 +24,8 @@ _NO_RULE: Final = Rule()
 
 def instant(at: int) -> datetime:
     """The instant `at` (ms since the epoch) as the wire writes it."""
-    return _EPOCH + timedelta(milliseconds=at)
+    # By position: keywords would cost more than the sum.
+    return _EPOCH + timedelta(0, at // 1000, at % 1000 * 1000)
 
 
 def since_epoch(moment: datetime) -> int:
@@ -39,6 +41,7 @@ def trigger_of(
     *,
     now: int,
     playbook: Playbook,
+    holdout: bool,
     ended_at: int | None = None,
     moved_by: MovedBy | None = None,
 ) -> ChurnRisk | WinBack:
@@ -61,7 +64,7 @@ def trigger_of(
         due_at=instant(firing.due),
         detected_at=instant(now),
         windows=windows_at(purchases, firing.due),
-        holdout=in_holdout(customer_id, playbook.holdout_share),
+        holdout=holdout,
         suggested_action=settings.action,
         cleared_by=about.cleared_by,
         level=about.level,
@@ -75,9 +78,15 @@ def trigger_of(
 def episode_name(family: Family, firing: Firing) -> str:
     """What the firing is about, readable and unique for the customer."""
     if family is Family.SPELL:
-        return f"spell:{instant(firing.episode_at):%Y-%m-%d}"
+        return _spell_name(firing.episode_at)
     name = f"{family.name.lower()}:{instant(firing.episode_at).isoformat(timespec='milliseconds')}"
     return f"{name}:{firing.episode_key:016x}" if firing.episode_key else name
+
+
+@lru_cache(maxsize=4096)
+def _spell_name(starts_at: int) -> str:
+    # All customers share the same few days.
+    return f"spell:{instant(starts_at).date().isoformat()}"
 
 
 def health_of(customer_id: str, customer: Customer, *, now: int, playbook: Playbook) -> CustomerHealth:

@@ -32,12 +32,16 @@ class Family(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What the triggers of a rule say besides the numbers."""
+    """What the triggers of a rule say besides the numbers.
+
+    overrides: the rule whose answer may change when this one fires.
+    """
 
     family: Family
     topic: Literal["churn-risk", "win-back"]
     cleared_by: str
     level: Level | None = None
+    overrides: str | None = None
 
 
 _ORDER: Final = "an order on a later day"
@@ -45,7 +49,7 @@ _ORDER: Final = "an order on a later day"
 ABOUT: Final[Mapping[str, About]] = MappingProxyType(
     {
         "risk_medium": About(Family.SPELL, "churn-risk", _ORDER, "medium"),
-        "risk_high": About(Family.SPELL, "churn-risk", _ORDER, "high"),
+        "risk_high": About(Family.SPELL, "churn-risk", _ORDER, "high", overrides="risk_medium"),
         "silent_for": About(Family.SPELL, "churn-risk", _ORDER),
         "second_order_due": About(Family.SPELL, "churn-risk", "a second order"),
         "winback_1": About(Family.SPELL, "win-back", _ORDER),
@@ -56,3 +60,8 @@ ABOUT: Final[Mapping[str, About]] = MappingProxyType(
         "login_decay": About(Family.LOGINS, "churn-risk", "signing in as often as before"),
     }
 )
+
+BY_NAME: Final = MappingProxyType(
+    {rule.__name__: rule for rule in (*SILENCE_RULES, *LAPSED_RULES)},
+)
+"""The rules of silence, to be asked one by one."""

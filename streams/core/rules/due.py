@@ -1,9 +1,9 @@
 """What a rule answers: if nothing more happens to this customer, when do you fire?"""
 
-from typing import NamedTuple
+from msgspec import Struct
 
 
-class Due(NamedTuple):
+class Due(Struct, frozen=True, order=True, gc=False):
     """One instant at which one rule comes true.
 
     Dues of one instant fire in the order of `rank`. at_once: a stimulus made it due at the
