@@ -71,7 +71,7 @@ def _order(draft: Draft, event: Ordered) -> Refusal | None:
         draft.signal(Signal.FIRST_ORDER)
         draft.ask_spell()
     elif event.at // DAY > before.last_at // DAY:
-        returned = event.at >= before.last_at + draft.playbook.lapse_age
+        returned = event.at > before.last_at + draft.playbook.lapse_age
         draft.end_spell(event.at)
         draft.purchases = after
         draft.signal(Signal.RETURN if returned else Signal.ORDER)

@@ -38,16 +38,13 @@ TRANSITIONS: Final[Mapping[tuple[Stage, Signal], Stage]] = MappingProxyType(
     {
         (Stage.PROSPECT, Signal.FIRST_ORDER): Stage.NEW,
         (Stage.NEW, Signal.ORDER): Stage.ACTIVE,
-        (Stage.NEW, Signal.RETURN): Stage.WON_BACK,
         (Stage.NEW, Signal.RISK): Stage.AT_RISK,
         (Stage.NEW, Signal.LAPSE): Stage.LAPSED,
-        (Stage.ACTIVE, Signal.RETURN): Stage.WON_BACK,
         (Stage.ACTIVE, Signal.RISK): Stage.AT_RISK,
         (Stage.ACTIVE, Signal.LAPSE): Stage.LAPSED,
         (Stage.AT_RISK, Signal.ORDER): Stage.ACTIVE,
-        (Stage.AT_RISK, Signal.RETURN): Stage.WON_BACK,
         (Stage.AT_RISK, Signal.LAPSE): Stage.LAPSED,
-        # An order that arrives late, dated before the lapse: there was none.
+        # An order that arrives late, dated before the lapse or at it: there was none.
         (Stage.LAPSED, Signal.ORDER): Stage.ACTIVE,
         (Stage.LAPSED, Signal.RETURN): Stage.WON_BACK,
         (Stage.WON_BACK, Signal.ORDER): Stage.ACTIVE,
