@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -48,8 +48,12 @@ async def producer(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
     with one_line_errors(settings):
         try:
             yield client
-        finally:
-            await client.stop()
+        except BaseException:
+            # An idempotent producer would try for ever to deliver what it still holds.
+            with suppress(KafkaError, OSError, TimeoutError):
+                await asyncio.wait_for(client.stop(), 1.0)
+            raise
+        await client.stop()
 
 
 @asynccontextmanager

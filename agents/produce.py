@@ -10,16 +10,19 @@ from functools import lru_cache
 from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
 
 from agents.clients import need_topics, producer
 from schemas.codec import encode_event
+from schemas.errors import BrokerUnreachable
 from schemas.events import Event
 from streams.partitioner import partition_of
 from streams.settings import Settings
 
 IN_FLIGHT: Final = 16
 """Batches sent and not yet acknowledged: enough to keep the broker busy, and a bound on memory."""
+
+PATIENCE: Final = 30.0
+"""Seconds without an acknowledgement after which the broker counts as gone."""
 
 Progress = Callable[[int], None]
 """Called with the number of records acknowledged since the last call."""
@@ -41,7 +44,12 @@ async def load_events(
 
 
 async def send_records(
-    settings: Settings, topic: str, records: Iterable[tuple[bytes, bytes]], progress: Progress = no_progress
+    settings: Settings,
+    topic: str,
+    records: Iterable[tuple[bytes, bytes]],
+    progress: Progress = no_progress,
+    *,
+    patience: float = PATIENCE,
 ) -> int:
     """Produce keys and values in order within each partition; how many the broker acknowledged.
 
@@ -55,7 +63,7 @@ async def send_records(
 
     async with producer(settings) as client:
         batches = [client.create_batch() for _ in range(count)]
-        deliveries = _Deliveries(client, topic, progress)
+        deliveries = _Deliveries(client, topic, progress, patience)
         try:
             for key, value in records:
                 partition = place(key, count)
@@ -67,25 +75,30 @@ async def send_records(
                 if batch.record_count():
                     await deliveries.send(batch, partition)
             await deliveries.settle()
-        except KafkaError:
-            await deliveries.abandon()
-            raise
+        except TimeoutError as error:
+            raise BrokerUnreachable(
+                f"no broker at {settings.bootstrap} has acknowledged anything for {patience:.0f} s; "
+                f"{deliveries.acknowledged:,} records had arrived; loading all of them again does no harm"
+            ) from error
         return deliveries.acknowledged
 
 
 class _Deliveries:
     """Batches on their way to the broker, oldest first."""
 
-    def __init__(self, client: AIOKafkaProducer, topic: str, progress: Progress) -> None:
+    def __init__(self, client: AIOKafkaProducer, topic: str, progress: Progress, patience: float) -> None:
         self.acknowledged = 0
         self._client = client
         self._topic = topic
         self._progress = progress
+        self._patience = patience
         self._waiting: deque[tuple[Awaitable[Any], int]] = deque()
 
     async def send(self, batch: Any, partition: int) -> None:
+        """Hand a batch over; waits while too many are on their way."""
         records = batch.record_count()
-        delivery = await self._client.send_batch(batch, self._topic, partition=partition)
+        async with asyncio.timeout(self._patience):
+            delivery = await self._client.send_batch(batch, self._topic, partition=partition)
         self._waiting.append((delivery, records))
         # The sender is a task of the same loop: it gets its turn here.
         await asyncio.sleep(0)
@@ -95,10 +108,7 @@ class _Deliveries:
         """Wait until at most `allowed` batches are on their way; a failed one raises here."""
         while len(self._waiting) > allowed:
             delivery, records = self._waiting.popleft()
-            await delivery
+            async with asyncio.timeout(self._patience):
+                await delivery
             self.acknowledged += records
             self._progress(records)
-
-    async def abandon(self) -> None:
-        """Hear out what is on its way after an error, so that nothing complains later."""
-        await asyncio.gather(*(delivery for delivery, _ in self._waiting), return_exceptions=True)

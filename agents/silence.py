@@ -10,7 +10,7 @@ from streams.processor import Processor
 
 TICK_SECONDS = 0.01
 PUBLISH_EVERY = 100
-"""Ticks between two writings of the group's offsets."""
+"""Ticks between two publications of gauges and of the group's offsets."""
 
 
 async def pass_time(processor: Processor) -> None:
@@ -19,4 +19,4 @@ async def pass_time(processor: Processor) -> None:
         for _ in range(PUBLISH_EVERY):
             await asyncio.sleep(TICK_SECONDS)
             processor.let_time_pass()
-        await processor.publish_offsets()
+        await processor.publish()

@@ -20,6 +20,7 @@ from agents.clients import need_topics, producer, quiet_client_logs
 from agents.console import ExitCode, output, print_line, progress_bar
 from agents.external_sort import sort_by_time
 from agents.population import CUSTOMERS, DAYS, SEED, START, Life, Truth, lives
+from agents.produce import PATIENCE
 from agents.rows import milliseconds
 from schemas.codec import encode_event
 from schemas.errors import ConfigurationError
@@ -193,12 +194,15 @@ async def play(
             if (pause := due - monotonic()) > 0:
                 await asyncio.sleep(pause)
             event = _dated(decoders[place].decode(value), run, wall_ms())
-            waiting.append(await client.send(names[place], encode_event(event), event.customer_id.encode()))
-            while waiting and (len(waiting) > _UNACKNOWLEDGED or waiting[0].done()):
-                await waiting.popleft()
+            async with asyncio.timeout(PATIENCE):
+                sent = await client.send(names[place], encode_event(event), event.customer_id.encode())
+                waiting.append(sent)
+                while waiting and (waiting[0].done() or len(waiting) > _UNACKNOWLEDGED):
+                    await waiting.popleft()
             _learn(played, event, left=drop_outs.get(customer) == at)
             progress()
-        await asyncio.gather(*waiting)
+        async with asyncio.timeout(PATIENCE):
+            await asyncio.gather(*waiting)
 
 
 def _rows(population: Iterator[Life], note: Callable[[Life], None]) -> Generator[_Row, None, None]:

@@ -1,16 +1,16 @@
 """Every error Winback raises on purpose.
 
-    WinbackError
-    ├── Rejected                a record that becomes a dead letter; carries its reason
-    ├── ConfigurationError      the user can mend it; shown as one line, exit code 2
-    │   ├── PlaybookError       names line, key and allowed values
-    │   ├── ModelError          a model file that cannot be read or makes no sense
-    │   └── TopicsError         topics missing, partition counts unequal
-    ├── BrokerUnreachable       shown as one line, exit code 3
-    ├── StateError              a changelog record that cannot be read
-    └── Fatal                   stops the worker rather than lose or double anything
-        ├── Gap                 source records are missing without an explanation
-        └── Fenced              another worker has taken the partition over
+WinbackError
+├── Rejected                a record that becomes a dead letter; carries its reason
+├── ConfigurationError      the user can mend it; shown as one line, exit code 2
+│   ├── PlaybookError       names line, key and allowed values
+│   ├── ModelError          a model file that cannot be read or makes no sense
+│   └── TopicsError         topics missing, partition counts unequal
+├── BrokerUnreachable       shown as one line, exit code 3
+├── StateError              a changelog record that cannot be read
+└── Fatal                   stops the worker rather than lose or double anything
+    ├── Gap                 source records are missing without an explanation
+    └── Fenced              another worker has taken the partition over
 """
 
 

@@ -200,9 +200,9 @@ class Partition:
         return len(self._deadlines)
 
     @property
-    def offsets(self) -> dict[TP, int]:
-        """The next offset of each source topic."""
-        return {tp: offset for tp, (offset, _) in zip(self._tps, self._positions, strict=True)}
+    def positions(self) -> dict[TP, tuple[int, int]]:
+        """For each source topic the next offset, and the running maximum of `occurred_at`."""
+        return dict(zip(self._tps, self._positions, strict=True))
 
     @property
     def stages(self) -> Counter[int]:

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from schemas.customer import LONG_AGO, PartitionRecord, SourcePosition
 from schemas.errors import ConfigurationError, Fatal, Fenced, StateError, WinbackError
 from schemas.topics import CHANGELOG, SOURCES
+from streams.clock import wall_ms
 from streams.commit import Committer
 from streams.connection import client_arguments, start
 from streams.core.lifecycle import LABELS
@@ -119,10 +120,11 @@ class Processor:
             self._partitions[number] = partition
             share = report.records // len(partitions)
             self._metrics.recovered(number, records=share, seconds=report.seconds)
-            self._show(partition)
         _log.info("opened", partitions=sorted(partitions), records=report.records, seconds=report.seconds)
         return {
-            tp: offset for partition in self._partitions.values() for tp, offset in partition.offsets.items()
+            tp: offset
+            for partition in self._partitions.values()
+            for tp, (offset, _) in partition.positions.items()
         }
 
     def resume(self, generation: int) -> None:
@@ -155,15 +157,13 @@ class Processor:
         """The partitions that are open."""
         return self._partitions
 
-    async def publish_offsets(self) -> None:
-        """Write the group's offsets, for lag tools alone."""
-        if self.ready and self._partitions:
-            offsets = {
-                tp: offset
-                for partition in self._partitions.values()
-                for tp, offset in partition.offsets.items()
-            }
-            await self._attached().publish_offsets(offsets, self._generation)
+    async def publish(self) -> None:
+        """Say how things stand: gauges, and the group's offsets (for lag tools alone)."""
+        if not self.ready:
+            return
+        for partition in self._partitions.values():
+            self._show(partition)
+        await self._attached().publish_offsets(self._offsets(), self._generation)
 
     async def close(self) -> None:
         """Let all partitions go, none of them in the middle of a batch."""
@@ -201,13 +201,18 @@ class Processor:
 
     def _committed(self, partition: Partition, done: Done) -> None:
         self._metrics.add(done.tally, fold_seconds=done.fold_seconds, flush_seconds=done.flush_seconds)
-        self._show(partition)
         if partition.finished and all(each.finished for each in self._partitions.values()):
             self.finished.set()
 
     def _show(self, partition: Partition) -> None:
         customers = {LABELS[stage]: count for stage, count in partition.stages.items()}
         self._metrics.set_partition(partition.number, deadlines=partition.deadlines, customers=customers)
+        now, source = wall_ms(), self._attached()
+        for topic, (tp, (offset, newest)) in zip(SOURCES, partition.positions.items(), strict=True):
+            end = source.last_end(tp)
+            behind = 0 if end is None else max(0, end - offset)
+            age = (now - newest) / 1000 if behind and newest > LONG_AGO else 0.0
+            self._metrics.set_lag(topic.name, partition.number, records=behind, seconds=age)
 
     async def _starting_points(self, partitions: frozenset[int]) -> dict[int, PartitionRecord]:
         """Where each partition goes on; a new one at the beginning of its topics."""
@@ -263,7 +268,9 @@ class Processor:
 
     def _offsets(self) -> dict[TP, int]:
         return {
-            tp: offset for partition in self._partitions.values() for tp, offset in partition.offsets.items()
+            tp: offset
+            for partition in self._partitions.values()
+            for tp, (offset, _) in partition.positions.items()
         }
 
     def _attached(self) -> Source:

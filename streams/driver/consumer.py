@@ -71,6 +71,11 @@ class Consumer(stock.Consumer):
         reached = self._book.get(tp)
         return sight if sight is not None and reached is not None and reached >= sight.end_offset else None
 
+    def last_end(self, tp: TP) -> int | None:
+        """See Source."""
+        sight = self._thread.sight(tp)
+        return None if sight is None else sight.end_offset
+
     async def publish_offsets(self, offsets: Mapping[TP, int], generation: int) -> bool:
         """See Source."""
         if not self._lease.live or generation != self._lease.generation:

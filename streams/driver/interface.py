@@ -120,6 +120,9 @@ class Source(Protocol):
     def end_sight(self, tp: TP) -> EndSight | None:
         """The end, if the last fetch answer reached it and all before it has been handed over."""
 
+    def last_end(self, tp: TP) -> int | None:
+        """The end as the last fetch answer saw it, reached or not; None before the first."""
+
     async def publish_offsets(self, offsets: Mapping[TP, int], generation: int) -> bool:
         """Write the group's offsets, for lag tools alone; False if that was not possible."""
 

@@ -1,7 +1,8 @@
 """`winback load` on real Kafka."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,13 +11,14 @@ import pytest
 from aiokafka import AIOKafkaConsumer
 from aiokafka.partitioner import DefaultPartitioner
 
+from agents.brokers import ApacheKafka
 from agents.cli import main
 from agents.load import load_rows
 from agents.population import population
-from agents.produce import load_events
+from agents.produce import load_events, send_records
 from agents.rows import Row
 from agents.topics import create_topics
-from schemas.errors import ConfigurationError, TopicsError
+from schemas.errors import BrokerUnreachable, ConfigurationError, TopicsError
 from schemas.events import Login
 from schemas.topics import DAY_MS, LOGINS, PURCHASES
 from streams.clock import wall_ms
@@ -164,3 +166,25 @@ async def test_old_history_loads_while_nobody_runs(bootstrap: str, application_i
     await create_topics(settings)
     rows: Sequence[Row] = [(0, b"c1", b'{"x":1}', 0, 0)]
     assert 1 == await load_rows(settings, settings.topics.name(PURCHASES), rows, 30 * DAY_MS)
+
+
+async def test_a_broker_that_goes_away_ends_the_load(application_id: str) -> None:
+    """Not with a wait without end: how much had arrived is said, and that loading again does no harm."""
+    if reason := ApacheKafka().obstacle():
+        pytest.skip(reason)
+    with ExitStack() as broker:
+        settings = installation(broker.enter_context(ApacheKafka().running()), application_id)
+        await create_topics(settings)
+        arrived: list[int] = []
+
+        def records() -> Iterator[tuple[bytes, bytes]]:
+            while not arrived:
+                yield b"c1", b"x" * 1000
+            broker.close()
+            for _ in range(100_000):
+                yield b"c1", b"x" * 1000
+
+        with pytest.raises(BrokerUnreachable, match=r"anything for 1 s; [1-9][\d,]* records had arrived"):
+            await send_records(
+                settings, settings.topics.name(LOGINS), records(), arrived.append, patience=1.0
+            )
