@@ -139,6 +139,10 @@ def _csv_rows(file: io.BufferedReader, name: str, number: int, form: Form) -> It
     text.detach()
 
 
+_TELLTALE: Final = {"amount": "purchases", "amount_minor": "purchases", "ticket_id": "support-tickets"}
+"""Columns that one topic alone has: with them a file would load into another one without a word."""
+
+
 def _header_problem(header: list[str], form: Form) -> str | None:
     needed = {"customer_id", "occurred_at"}
     if form.body is Purchase:
@@ -152,6 +156,9 @@ def _header_problem(header: list[str], form: Form) -> str | None:
     if missing:
         found = ", ".join(header) if any(header) else "nothing"
         return f"the header lacks {', '.join(missing)} (it has {found})"
+    for column, topic in _TELLTALE.items():
+        if column in header and topic != form.topic.name:
+            return f"the column {column} belongs to {topic}: is --topic {form.topic.name} right?"
     double = sorted({column for column in header if column and header.count(column) > 1})
     return f"the header names {', '.join(double)} twice" if double else None
 

@@ -155,6 +155,12 @@ def test_a_file_of_the_wrong_shape_is_one_report(text: str, report: str) -> None
     assert f"file, line 1: {report}" == one_bad(text + "c1,2025-01-01,1\n" if text.endswith("\n") else text)
 
 
+def test_a_file_for_another_topic_is_refused() -> None:
+    """Purchases hold all that a login needs, so that a wrong --topic would pass unnoticed."""
+    report = "file, line 1: the column amount belongs to purchases: is --topic logins right?"
+    assert report == one_bad(HEADER + "c1,2025-01-02,5\n", LOGINS)
+
+
 def test_bytes_that_are_no_text_spoil_their_line_alone() -> None:
     """The lines before and after a line that is not UTF-8 are read."""
     rows = read(HEADER.encode() + b"c1,2025-01-02,1\nc\xff,2025-01-02,1\nc3,2025-01-02,1\n")
