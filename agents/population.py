@@ -1,8 +1,8 @@
 """A population of customers whose drop-outs are known, for trying the engine out.
 
 Purchases follow the models behind the score, MBG/NBD (Batislam et al. 2007) and Gamma-Gamma (Fader &
-Hardie 2013, note 025): a customer's rate is Gamma(r, alpha) a week, each purchase, the first too, is the last with a probability drawn
-from Beta(a, b), and the mean of an order is Gamma. Around them:
+Hardie 2013, note 025): a customer's rate is Gamma(r, alpha) a week, each purchase, the first too, is
+the last with a probability drawn from Beta(a, b), and the mean of an order is Gamma. Around them:
 
 - Logins come at a rate of the customer's own while they are alive, and one shortly before each
   order; after the drop-out a tenth of the rate remains.
