@@ -79,9 +79,9 @@ def p_lapse(model: Model, order_instants: Sequence[int], lapse_age: int, at: int
     scale = model.alpha + (last - first) / WEEK
     shape = model.r + repeats
     odds = model.a / (model.b + repeats)
-    survives_lapse = (scale / (scale + lapse_age / WEEK)) ** shape
-    survives = (scale / (scale + silent / WEEK)) ** shape
-    return float((survives_lapse + odds) / (survives + odds))
+    survives_lapse: float = (scale / (scale + lapse_age / WEEK)) ** shape
+    survives: float = (scale / (scale + silent / WEEK)) ** shape
+    return (survives_lapse + odds) / (survives + odds)
 
 
 def login_ratio(login_instants: Iterable[int], at: int) -> float:

@@ -36,9 +36,7 @@ def playbooks(
         lapse_age=draw(st.integers(30, 200)) * DAY,
         include_first_order=draw(st.booleans()),
         levels=draw(st.sampled_from(["highest", "all"])),
-        risk_medium=Risk(
-            probability=medium, min_silence=draw(min_silence), cool_down=draw(cool_down)
-        ),
+        risk_medium=Risk(probability=medium, min_silence=draw(min_silence), cool_down=draw(cool_down)),
         risk_high=Risk(
             probability=draw(st.floats(medium, 0.95, exclude_min=True)),
             min_silence=draw(min_silence),
@@ -74,7 +72,9 @@ _pauses = st.one_of(
     st.integers(1, 90).map(lambda days: days * DAY),
     st.integers(20 * DAY, 250 * DAY),
 )
-_kinds = st.sampled_from(["order", "order", "order", "order", "refund", "logins", "open", "open", "burst", "step", "step"])
+_kinds = st.sampled_from(
+    ["order", "order", "order", "order", "refund", "logins", "open", "open", "burst", "step", "step"]
+)
 
 
 @st.composite

@@ -46,9 +46,7 @@ def test_a_life_reaches_each_stage_as_the_table_says(line: tuple[Stage, Signal])
     events, clock = LIVES[line]
     playbook = Playbook(model=MODEL, lapse_age=LAPSE) if line in WITHOUT_RISK else PLAYBOOK
     world = World(playbook)
-    stages = [Stage.PROSPECT]
-    for event in events:
-        stages.append(world.see(event).stage)
+    stages = [Stage.PROSPECT, *(world.see(event).stage for event in events)]
     world.until(clock)
     assert world.customer is not None
     stages.append(Stage(world.customer.stage))
@@ -59,7 +57,7 @@ def test_a_life_reaches_each_stage_as_the_table_says(line: tuple[Stage, Signal])
 @pytest.mark.parametrize("stage", STAGES)
 def test_what_is_not_in_the_table_stays(stage: Stage) -> None:
     """Refunds, logins and tickets move nobody."""
-    arrive = {
+    arrive: dict[Stage, list[Event]] = {
         Stage.PROSPECT: [login(0)],
         Stage.NEW: [order(0)],
         Stage.ACTIVE: [order(0), order(DAY)],

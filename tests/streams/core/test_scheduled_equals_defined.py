@@ -34,6 +34,7 @@ def test_a_trigger_stands_exactly_where_its_definition_comes_true(
     for claim in dues:
         note(claim.rule)
 
+    assert playbook.ticket_spike is not None
     assert spikes(events, playbook.ticket_spike) == sorted(
         (claim for claim in dues if claim.rule == "ticket_spike"), key=lambda claim: dues[claim]
     )
@@ -91,12 +92,8 @@ def test_the_random_lives_reach_every_rule_and_every_ending() -> None:
     assert [] == [pair for pair in wanted if not counts[pair]]
 
 
-def instants_that_might_matter(
-    events: Sequence[Event], dues: Dues, end: int, random: Random
-) -> list[int]:
+def instants_that_might_matter(events: Sequence[Event], dues: Dues, end: int, random: Random) -> list[int]:
     """Events and dues with their neighbours, and a grid over the rest."""
     marks = [*(event.at for event in events), *dues.values()]
     grid = [random.randrange(events[0].at, end) for _ in range(40)]
     return sorted({mark + by for mark in marks for by in (-1, 0, 1)} | set(grid))
-
-

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.customer import NEVER, Logins
-from streams.core.facets.logins import falls_at, fold, ratio_at, rates_as_of
+from streams.core.facets.logins import falls_at, fold, rates_as_of, ratio_at
 from streams.core.facets.recent import CAPACITY, Refusal
 from streams.core.playbook import DAY, HOUR
 from streams.core.stimuli import LoggedIn

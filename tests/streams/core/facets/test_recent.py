@@ -9,7 +9,9 @@ from streams.core.playbook import DAY
 LATENESS = 30 * DAY
 
 
-def admitted(*events: tuple[int, int], recent: Recent | None = None, clock: int = 0, late: bool = False) -> Recent:
+def admitted(
+    *events: tuple[int, int], recent: Recent | None = None, clock: int = 0, late: bool = False
+) -> Recent:
     """The record after these events (hash, instant), none of them refused."""
     recent = recent or Recent()
     for event, at in events:
@@ -91,4 +93,4 @@ def test_by_hand_at_most_256_are_accepted() -> None:
 
 def test_accepted_by_hand_but_not_late_is_an_ordinary_event() -> None:
     """The mark alone makes nothing late."""
-    assert ((), (1,)) == (lambda recent: (recent.late_hashes, recent.hashes))(admitted((1, 0), late=True))
+    assert Recent(hashes=(1,), instants=(0,)) == admitted((1, 0), late=True)

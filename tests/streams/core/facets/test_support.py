@@ -29,7 +29,9 @@ def folded(*events: TicketStep, clock: int | None = None) -> Support:
 def steps(facet: Support, of: str = "ticket") -> list[tuple[int, int]]:
     """(ms after START, status) of a ticket's steps; none if it is not kept."""
     found = [kept for kept in facet.tickets if kept.key == hash64(of)]
-    return [(at - START, status) for one in found for at, status in zip(one.instants, one.statuses, strict=True)]
+    return [
+        (at - START, status) for one in found for at, status in zip(one.instants, one.statuses, strict=True)
+    ]
 
 
 def test_steps_stand_in_order_of_time_whatever_order_they_came_in() -> None:

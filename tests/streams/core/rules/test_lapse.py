@@ -54,7 +54,12 @@ def test_each_level_is_due_at_its_crossing_to_the_millisecond() -> None:
 def test_an_order_on_a_later_day_clears_every_level_that_stands_open() -> None:
     """One cleared each, dated to the order; the due instant is that of what it ends."""
     world = seen(RISK, [*TWO_ORDERS, order(AT_80 + DAY)])
-    expected = [("raised", MEDIUM, AT_60), ("raised", HIGH, AT_80), ("cleared", MEDIUM, AT_60), ("cleared", HIGH, AT_80)]
+    expected = [
+        ("raised", MEDIUM, AT_60),
+        ("raised", HIGH, AT_80),
+        ("cleared", MEDIUM, AT_60),
+        ("cleared", HIGH, AT_80),
+    ]
     assert expected == world.said()
 
 
@@ -149,7 +154,9 @@ def test_all_levels_fire_where_the_playbook_says_so() -> None:
     """`levels` = all: at one instant the higher first."""
     playbook = only(risk_medium=Risk(probability=0.1), risk_high=Risk(probability=0.2), levels="all")
     due = LAST + 14 * DAY
-    assert [("raised", HIGH, due), ("raised", MEDIUM, due)] == seen(playbook, TWO_ORDERS).until(400 * DAY).said()
+    assert [("raised", HIGH, due), ("raised", MEDIUM, due)] == seen(playbook, TWO_ORDERS).until(
+        400 * DAY
+    ).said()
 
 
 def test_a_cool_down_defers_and_counts_from_the_due() -> None:
@@ -179,7 +186,9 @@ def test_risk_deferred_past_the_lapse_is_void() -> None:
     assert ["raised", "cleared"] == [kind for kind, _, _ in world.said()]
 
 
-@pytest.mark.parametrize(("kind", "back"), [("revoked", AT_60), ("revoked", AT_60 - DAY), ("cleared", AT_60 + 1)])
+@pytest.mark.parametrize(
+    ("kind", "back"), [("revoked", AT_60), ("revoked", AT_60 - DAY), ("cleared", AT_60 + 1)]
+)
 def test_a_late_order_revokes_up_to_the_due_and_clears_after_it(kind: str, back: int) -> None:
     """Dated at or before the due it was never true; the trigger says when the order was."""
     world = seen(only(risk_high=None), TWO_ORDERS).until(AT_60 + 10 * DAY)

@@ -64,7 +64,11 @@ def test_a_login_that_lifts_the_ratio_clears_and_begins_a_new_episode() -> None:
     back = DUE + DAY
     world = seen(PLAYBOOK, [*DAILY, login(back)]).until(back + 60 * DAY)
     again = falls_at(*range(21), back / DAY)
-    expected = [("raised", "login_decay", DUE), ("cleared", "login_decay", DUE), ("raised", "login_decay", again)]
+    expected = [
+        ("raised", "login_decay", DUE),
+        ("cleared", "login_decay", DUE),
+        ("raised", "login_decay", again),
+    ]
     assert expected == world.said()
     assert 2 == len({trigger.episode for trigger in world.triggers})
 
@@ -96,7 +100,11 @@ def test_a_late_login_dated_up_to_the_due_revokes(late: int) -> None:
     world.see(login(late, name="late"))
     again = falls_at(*range(21), late / DAY)
     world.until(again + 1)
-    expected = [("raised", "login_decay", DUE), ("revoked", "login_decay", DUE), ("raised", "login_decay", again)]
+    expected = [
+        ("raised", "login_decay", DUE),
+        ("revoked", "login_decay", DUE),
+        ("raised", "login_decay", again),
+    ]
     assert expected == world.said()
     assert 3 == len({trigger.id for trigger in world.triggers})
 
@@ -136,7 +144,9 @@ def test_a_revocation_is_remembered_as_long_as_its_episode_lasts() -> None:
     # A breach in between tidies up the firings.
     world.see(ticket((start + 365) * DAY))
     world.until((start + 366) * DAY).until((start + 500) * DAY)
-    raised = [trigger for trigger in world.triggers if trigger.rule == "login_decay" and trigger.kind == "raised"]
+    raised = [
+        trigger for trigger in world.triggers if trigger.rule == "login_decay" and trigger.kind == "raised"
+    ]
     assert 2 == len(raised) == len({trigger.id for trigger in raised})
     assert 1 == len({trigger.episode for trigger in raised})
 

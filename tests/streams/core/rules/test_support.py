@@ -200,7 +200,9 @@ def test_a_late_opening_moves_the_spike_to_an_earlier_one() -> None:
 
 def test_a_late_opening_can_show_that_there_was_no_spike() -> None:
     """It raises the base above a third of what came; of the cool-down nothing is left."""
-    playbook = Playbook(model=MODEL, ticket_spike=TicketSpike(window=10 * DAY, base_window=10 * DAY, base_floor=90 * DAY))
+    playbook = Playbook(
+        model=MODEL, ticket_spike=TicketSpike(window=10 * DAY, base_window=10 * DAY, base_floor=90 * DAY)
+    )
     world = seen(playbook, [ticket(0, of="base"), *(ticket(12 * DAY + n, of=str(n)) for n in range(3))])
     world.see(ticket(DAY, of="late"))
     assert [("raised", SPIKE, 12 * DAY + 2), ("revoked", SPIKE, 12 * DAY + 2)] == world.said()

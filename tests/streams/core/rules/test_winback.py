@@ -31,7 +31,8 @@ def test_the_steps_are_due_at_multiples_of_the_lapse_age_rounded_up() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fired", "back"), [(0, FIRST), (1, FIRST + 1), (1, SECOND), (2, SECOND + 1), (3, THIRD + 1), (3, 900 * DAY)]
+    ("fired", "back"),
+    [(0, FIRST), (1, FIRST + 1), (1, SECOND), (2, SECOND + 1), (3, THIRD + 1), (3, 900 * DAY)],
 )
 def test_an_order_stops_the_steps_and_achieves_the_last_one_once(fired: int, back: int) -> None:
     """At the very instant of a step it prevents it; with no step out nothing is achieved."""
@@ -86,7 +87,11 @@ def test_a_late_order_at_the_very_lapse_revokes_every_step() -> None:
 def test_risk_is_cleared_beside_what_is_achieved() -> None:
     """A cleared for each open risk of the spell, and one achieved."""
     playbook = Playbook(
-        model=MODEL, lapse_age=LAPSE, risk_medium=Risk(), winback_1=PLAYBOOK.winback_1, include_first_order=True
+        model=MODEL,
+        lapse_age=LAPSE,
+        risk_medium=Risk(),
+        winback_1=PLAYBOOK.winback_1,
+        include_first_order=True,
     )
     world = seen(playbook, [order(0), order(FIRST + DAY)])
     expected = {("cleared", "risk_medium"), ("achieved", "winback_1")}

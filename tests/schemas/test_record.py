@@ -1,0 +1,115 @@
+"""A customer's changelog value: there and back, its fixed head, and what is wrong with damaged ones."""
+
+from contextlib import suppress
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schemas.customer import LONG_AGO, NEVER, Customer, PartitionRecord, SourcePosition
+from schemas.errors import StateError
+from schemas.record import (
+    HEAD_SIZE,
+    PARTITION_KEY,
+    VERSION,
+    Fingerprint,
+    Head,
+    head,
+    pack,
+    pack_partition,
+    raw_head,
+    unpack,
+    unpack_partition,
+)
+from streams.core.playbook import Playbook
+from tests.streams.core.strategies import lives, playbooks
+from tests.streams.core.world import Event, seen
+
+FINGERPRINT = Fingerprint(2**32 - 1, 7)
+CUSTOMER = Customer(stage=3, wake_spell=50, wake_support=40, wake_logins=60)
+POSITION = SourcePosition(2**62, LONG_AGO)
+
+
+@given(playbooks(), lives())
+@settings(max_examples=50)
+def test_a_customer_comes_back_as_it_went(playbook: Playbook, events: list[Event]) -> None:
+    """To the last bit, whatever its life was."""
+    customer = seen(playbook, events).customer
+    assert customer is not None
+    value = pack(customer, FINGERPRINT)
+    assert customer == unpack(value)
+    assert value == pack(unpack(value), FINGERPRINT)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1))
+def test_the_head_is_read_without_the_rest(model: int, playbook: int) -> None:
+    """The earliest wake-up, both fingerprints and the stage, at their fixed places."""
+    value = pack(CUSTOMER, Fingerprint(model, playbook))
+    assert Head(VERSION, 40, Fingerprint(model, playbook), 3) == head(value)
+    assert (VERSION, 40, model, playbook, 3) == raw_head(value)
+
+
+def test_the_layout_is_fixed() -> None:
+    """Golden bytes: a change here is a new format version, and needs a way to read the old one."""
+    expected = bytes.fromhex("010000000000000028ffffffff0000000703")
+    assert expected == pack(CUSTOMER, FINGERPRINT)[:HEAD_SIZE]
+    assert bytes.fromhex("99c0c0c09003d3c00000000000000032283c") == pack(CUSTOMER, FINGERPRINT)[HEAD_SIZE:]
+
+
+def test_a_customer_with_nothing_to_come_never_wakes() -> None:
+    """Its deadline is NEVER."""
+    assert NEVER == head(pack(Customer(), FINGERPRINT)).wake_at
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        b"",
+        b"\x01",
+        bytes([VERSION + 1]) + pack(CUSTOMER, FINGERPRINT)[1:],
+        pack(CUSTOMER, FINGERPRINT)[:HEAD_SIZE],
+        pack(CUSTOMER, FINGERPRINT)[:-1],
+        pack(CUSTOMER, FINGERPRINT)[:HEAD_SIZE] + b"\xff\x00",
+        pack(CUSTOMER, FINGERPRINT) + b"\x00",
+    ],
+    ids=["empty", "version alone", "other version", "head alone", "cut", "no MessagePack", "too long"],
+)
+def test_a_damaged_record_is_a_state_error(damaged: bytes) -> None:
+    """Never a foreign exception, and never a customer."""
+    with pytest.raises(StateError):
+        unpack(damaged)
+
+
+@pytest.mark.parametrize("damaged", [b"", b"\x01", b"\x02" * 40, pack(CUSTOMER, FINGERPRINT)[:HEAD_SIZE]])
+def test_a_damaged_head_is_a_state_error(damaged: bytes) -> None:
+    """A head without a body too."""
+    with pytest.raises(StateError):
+        head(damaged)
+
+
+@given(st.binary(max_size=60))
+def test_no_noise_is_anything_but_a_state_error(noise: bytes) -> None:
+    """Whatever stands in the changelog."""
+    for value in (noise, bytes([VERSION]) + noise):
+        for read in (unpack, unpack_partition):
+            with suppress(StateError):
+                read(value)
+
+
+@pytest.mark.parametrize("end", [None, 0, 2**62])
+def test_a_partition_comes_back_as_it_went(end: int | None) -> None:
+    """With and without the ends of a bounded replay."""
+    record = PartitionRecord((POSITION, POSITION, SourcePosition(0, 5, end)), 17)
+    assert record == unpack_partition(pack_partition(record))
+
+
+@pytest.mark.parametrize("damaged", [b"", b"\x02", b"\x01", b"\x01\x92\x90\x00"])
+def test_a_damaged_partition_is_a_state_error(damaged: bytes) -> None:
+    """Also one with fewer than three sources."""
+    with pytest.raises(StateError):
+        unpack_partition(damaged)
+
+
+def test_no_customer_has_the_partitions_key() -> None:
+    """It begins with a NUL."""
+    assert PARTITION_KEY.startswith(b"\x00")
