@@ -82,7 +82,8 @@ class Trigger(Struct, frozen=True, omit_defaults=True):
     """What would clear it, in words a marketer reads."""
     level: Level | None = None
     score: Score | None = None
-    """None for a customer who has never bought: there is no silence to judge yet."""
+    """None for a customer who has never bought: there is no silence to judge yet. None too where
+    this is said only after further purchase days: the silence of then is not remembered."""
     value: Value | None = None
     ended_at: datetime | None = None
     """For cleared, revoked and achieved: the instant of the event that ended it."""

@@ -9,7 +9,7 @@ from schemas.triggers import ChurnRisk, CustomerHealth, Level, MovedBy, Score, V
 from streams.core.firings import State
 from streams.core.identity import trigger_id
 from streams.core.lifecycle import LABELS
-from streams.core.playbook import Playbook, Rule
+from streams.core.playbook import DAY, Playbook, Rule
 from streams.core.rules import ABOUT, Family
 from streams.core.score import p_lapse, score_at, silence_of
 from streams.core.value import value_of
@@ -121,8 +121,12 @@ def level_of(firings: tuple[Firing, ...]) -> Level | None:
 
 
 def judge(purchases: Purchases | None, at: int, playbook: Playbook) -> tuple[Score | None, Value | None]:
-    """Score and value as of `at`; None for a customer who has never bought."""
-    if purchases is None or not purchases.days:
+    """Score and value as of `at`; None for a customer who has never bought.
+
+    None too where a purchase day has followed since, as before the end of a breach of long ago: the
+    state tells of the newest silence alone.
+    """
+    if purchases is None or not purchases.days or at // DAY < purchases.last_at // DAY:
         return None, None
     silence = silence_of(playbook.model, purchases.days, purchases.first_at, purchases.last_at)
     silent = at - purchases.last_at
