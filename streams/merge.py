@@ -11,6 +11,8 @@ from collections import deque
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from msgspec import Struct
+
 from streams.core.playbook import Playbook
 from streams.intake import CheckedIn, CheckIn, Refused, SourceRecord
 
@@ -27,7 +29,7 @@ class AfterEnd(NamedTuple):
 Item = CheckedIn | Refused | AfterEnd
 
 
-class Merged(NamedTuple):
+class Merged(Struct, frozen=True, gc=False):
     """One record in its place. newest: its topic's running maximum with it, ms since the epoch."""
 
     source: int

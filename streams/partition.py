@@ -29,7 +29,7 @@ from streams.commit import Changes, Record
 from streams.core.advance import advance
 from streams.core.message import since_epoch
 from streams.core.playbook import Playbook
-from streams.core.step import Outcome, Step
+from streams.core.step import Outcome, Step, wake_of
 from streams.core.stimuli import Elapsed, Stimulus
 from streams.driver import TP, Batch, EndSight
 from streams.intake import CHECK_IN, CheckedIn, Refused, dead_letter
@@ -103,6 +103,8 @@ class _Work:
     changes: Changes = field(default_factory=Changes)
     tally: Tally = field(default_factory=Tally)
     consumed: int = 0
+    folded: list[int] = field(default_factory=lambda: [0] * len(SOURCES))
+    """Records folded, by topic: the plain case is counted apart, since it is nearly all of them."""
 
 
 class Partition:
@@ -221,6 +223,9 @@ class Partition:
             if not (work.consumed or work.dirty or (finished and not self.finished)):
                 return None
             self._write_state(work)
+            for name, count in zip(SOURCE_NAMES, work.folded, strict=True):
+                if count:
+                    work.tally.records[name, Outcome.FOLDED] += count
             folded = monotonic()
             await self._writer.commit(work.changes)
             self._settle_table(work)
@@ -240,22 +245,17 @@ class Partition:
         """Fold until the budget is spent or nothing is left; True at the end of a bounded replay."""
         if not self._recompute(work):
             return False
-        since_yield = 0
         while work.budget > 0:
             if not self._taken:
                 self._take(work.budget)
                 if not self._taken:
                     break
-            while self._taken and work.budget > 0:
-                if not self._fold_next(work):
-                    return False
-                since_yield += 1
-                if since_yield >= _YIELD_EVERY:
-                    since_yield = 0
-                    await asyncio.sleep(0)
-                    if not self.flowing:
-                        # Dropped meanwhile: what has been folded is still good, and is committed.
-                        return False
+            if not self._fold_some(work):
+                return False
+            await asyncio.sleep(0)
+            if not self.flowing:
+                # Dropped meanwhile: what has been folded is still good, and is committed.
+                return False
         if self._taken or not self._merge.empty:
             return False
         return self._pass_time(work)
@@ -268,32 +268,41 @@ class Partition:
                 self._held.discard(source)
                 self._sight.release(self._tps[source])
 
-    def _fold_next(self, work: _Work) -> bool:
-        """Fold the next record; False where settling what is due before it used the budget up."""
-        merged = self._taken[0]
-        source, item, newest = merged
-        # Live, an event dated ahead of us lets no more time pass than has passed; a replay owes the
-        # wall nothing, or it would say something else tomorrow.
-        watermark = newest if self._terms.end is not None else min(newest, work.wall)
-        if newest > self.clock and not self._reach(watermark, work):
-            return False
-        self._taken.popleft()
-        self._positions[source] = (item.offset + 1, newest)
-        if not self._taken:
+    def _fold_some(self, work: _Work) -> bool:
+        """Fold some of what was taken; False where settling what is due before used the budget up."""
+        taken, bounded = self._taken, self._terms.end is not None
+        left = min(_YIELD_EVERY, work.budget, len(taken))
+        while left > 0 and work.budget > 0:
+            left -= 1
+            merged = taken[0]
+            source, item, newest = merged.source, merged.item, merged.newest
+            if newest > self.clock:
+                # Live, an event dated ahead of us lets no more time pass than has passed; a replay owes
+                # the wall nothing, or it would say something else tomorrow.
+                watermark = newest if bounded else min(newest, work.wall)
+                if self._deadlines.next_at >= watermark:
+                    self.clock = max(self.clock, watermark)
+                elif not self._reach(watermark, work):
+                    return False
+            taken.popleft()
+            self._positions[source] = (item.offset + 1, newest)
+            work.consumed += 1
+            work.budget -= 1
+            if type(item) is CheckedIn:
+                outcome = self._advance(work, item.key, item.stimulus, self.clock).outcome
+                if outcome is Outcome.FOLDED:
+                    work.folded[source] += 1
+                else:
+                    work.tally.records[SOURCE_NAMES[source], outcome] += 1
+                    if outcome is Outcome.TOO_LATE:
+                        self._refuse(work, source, Refused(item.offset, item.record, _TOO_LATE))
+            elif type(item) is Refused:
+                work.tally.records[SOURCE_NAMES[source], "dead_letter"] += 1
+                self._refuse(work, source, item)
+            else:
+                work.tally.records[SOURCE_NAMES[source], "after_end"] += 1
+        if not taken:
             self._skip_markers()
-        work.consumed += 1
-        work.budget -= 1
-        topic = SOURCE_NAMES[source]
-        if type(item) is CheckedIn:
-            step = self._advance(work, item.key, item.stimulus)
-            work.tally.records[topic, step.outcome] += 1
-            if step.outcome is Outcome.TOO_LATE:
-                self._refuse(work, source, Refused(item.offset, item.record, _TOO_LATE))
-        elif type(item) is Refused:
-            work.tally.records[topic, "dead_letter"] += 1
-            self._refuse(work, source, item)
-        else:
-            work.tally.records[topic, "after_end"] += 1
         return True
 
     def _skip_markers(self) -> None:
@@ -337,10 +346,10 @@ class Partition:
             if key in self._shard.records:
                 # Moved or not, the customer is written under the new fingerprint: it counts as work,
                 # and the next start need not ask again.
-                work.dirty[key] = self._advance(work, key, Elapsed(moved_by)).customer
+                work.dirty[key] = self._advance(work, key, Elapsed(moved_by), self.clock).customer
         return True
 
-    def _advance(self, work: _Work, key: bytes, stimulus: Stimulus, now: int | None = None) -> Step:
+    def _advance(self, work: _Work, key: bytes, stimulus: Stimulus, now: int) -> Step:
         customer = work.dirty.get(key)
         if customer is None:
             value = self._shard.records.get(key)
@@ -348,13 +357,7 @@ class Partition:
                 self._placement.check(key)
             else:
                 customer = unpack(value)
-        step = advance(
-            key.decode(),
-            customer,
-            stimulus,
-            now=self.clock if now is None else now,
-            playbook=self._terms.playbook,
-        )
+        step = advance(key.decode(), customer, stimulus, now=now, playbook=self._terms.playbook)
         after = step.customer
         if after is customer or (customer is None and step.outcome is not Outcome.FOLDED):
             return step
@@ -464,7 +467,7 @@ class Partition:
     def _wake_of(self, key: bytes) -> int:
         customer = None if self._work is None else self._work.dirty.get(key)
         if customer is not None:
-            return min(customer.wake_spell, customer.wake_support, customer.wake_logins)
+            return wake_of(customer)
         value = self._shard.records.get(key)
         return NEVER if value is None else raw_head(value)[1]
 

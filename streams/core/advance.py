@@ -46,7 +46,7 @@ def advance(
         draft.settle(now)
         return draft.step(Outcome.ELAPSED)
 
-    draft.settle(min(stimulus.at, now))
+    draft.settle(stimulus.at if stimulus.at < now else now)
     if isinstance(stimulus, Ordered):
         refusal = _order(draft, stimulus)
     elif isinstance(stimulus, LoggedIn):

@@ -83,7 +83,11 @@ class Draft:
 
     def settle(self, limit: int, made_at: int | None = None) -> None:
         """Fire what is due before `limit`, and what a stimulus at `made_at` made due at once."""
-        while (due := self._next(limit, made_at)) is not None:
+        reach = limit if made_at is None or made_at < limit else made_at + 1
+        spell, support, logins = self._wakes
+        if spell >= reach and support >= reach and logins >= reach and not self._points:
+            return
+        while (due := self._next(limit, reach)) is not None:
             self._fire(due)
 
     def recompute(self, moved_by: MovedBy) -> None:
@@ -157,9 +161,9 @@ class Draft:
         (self.ask_spell, self.ask_support, self.ask_logins)[family]()
         return self._dues[family] or []
 
-    def _next(self, limit: int, made_at: int | None) -> Due | None:
+    def _next(self, limit: int, reach: int) -> Due | None:
+        """The earliest due before `limit`; and of those that a stimulus made at once, before `reach`."""
         earliest: Due | None = None
-        reach = limit if made_at is None else max(limit, made_at + 1)
         for family, wake in enumerate(self._wakes):
             if wake >= reach:
                 continue
