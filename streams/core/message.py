@@ -12,6 +12,7 @@ from streams.core.lifecycle import LABELS
 from streams.core.playbook import DAY, Playbook, Rule
 from streams.core.rules import ABOUT, Family
 from streams.core.score import p_lapse, score_at, silence_of
+from streams.core.step import wake_of
 from streams.core.value import value_of
 from streams.core.windows import windows_at
 
@@ -92,7 +93,7 @@ def _spell_name(starts_at: int) -> str:
 def health_of(customer_id: str, customer: Customer, *, now: int, playbook: Playbook) -> CustomerHealth:
     """How the customer stands at `now`."""
     purchases = customer.purchases
-    wake_at = min(customer.wake_spell, customer.wake_support, customer.wake_logins)
+    wake_at = wake_of(customer)
     probability = None
     if purchases is not None and purchases.days:
         silence = silence_of(playbook.model, purchases.days, purchases.first_at, purchases.last_at)

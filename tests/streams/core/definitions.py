@@ -1,7 +1,7 @@
 """Each rule's definition, as plainly as it can be said: from the list of all events, at one instant.
 
 Nothing here uses the core's facets, rules or score; the formulas are those of the literature. It is
-slow, and keeps nothing from one question to the next.
+slow, and knows of no state but that list.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -87,8 +87,8 @@ def p_lapse(model: Model, order_instants: Sequence[int], lapse_age: int, at: int
 def login_ratio(login_instants: Iterable[int], at: int) -> float:
     """Two sums of exponentially decayed logins, each a rate: times ln 2 / half-life."""
     ages = [at - instant for instant in login_instants]
-    fast = sum(0.5 ** (age / (7 * DAY)) for age in ages) / 7
-    slow = sum(0.5 ** (age / (30 * DAY)) for age in ages) / 30
+    fast: float = sum(0.5 ** (age / (7 * DAY)) for age in ages) / 7
+    slow: float = sum(0.5 ** (age / (30 * DAY)) for age in ages) / 30
     return fast / slow
 
 
