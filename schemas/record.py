@@ -22,6 +22,8 @@ PARTITION_KEY = b"\x00winback.partition"
 
 _HEAD = Struct(">BqIIB")
 HEAD_SIZE = _HEAD.size
+STAGE_AT = HEAD_SIZE - 1
+"""Where the stage's byte is."""
 raw_head = _HEAD.unpack_from
 """As `head`, but a plain tuple and unchecked: for the million records of a recovery."""
 _encode = msgspec.msgpack.Encoder().encode

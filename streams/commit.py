@@ -6,7 +6,7 @@ among what it writes, and it is the position.
 """
 
 from asyncio import Future
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +19,7 @@ from aiokafka.errors import (
     ProducerFenced,
     TransactionalIdAuthorizationFailed,
 )
+from msgspec import Struct
 
 from schemas.errors import BrokerUnreachable, Fatal, Fenced, WinbackError
 from streams.connection import client_arguments, start, translated
@@ -28,13 +29,12 @@ BATCH_BYTES = 900_000
 """Of one record batch: below the broker's default limit of one megabyte."""
 
 
-@dataclass(slots=True)
-class Record:
+class Record(Struct, frozen=True, gc=False):
     """One record to write. value None: a tombstone."""
 
     key: bytes | None
     value: bytes | None
-    headers: Sequence[tuple[str, bytes]] = ()
+    headers: list[tuple[str, bytes]] = []
 
 
 @dataclass(slots=True)
@@ -103,24 +103,18 @@ class Committer:
     ) -> None:
         batch = producer.create_batch()
         for record in records:
-            if self._append(batch, record):
+            key, value, headers = record.key, record.value, record.headers
+            if batch.append(key=key, value=value, timestamp=None, headers=headers) is not None:
                 continue
             if batch.record_count():
                 batch.close()
                 sent.append(await producer.send_batch(batch, topic, partition=self._partition))
                 batch = producer.create_batch()
-            if not self._append(batch, record):
+            if batch.append(key=key, value=value, timestamp=None, headers=headers) is None:
                 raise Fatal(f"a record for {topic} is larger than {BATCH_BYTES} bytes")
         if batch.record_count():
             batch.close()
             sent.append(await producer.send_batch(batch, topic, partition=self._partition))
-
-    @staticmethod
-    def _append(batch: Any, record: Record) -> bool:
-        metadata = batch.append(
-            key=record.key, value=record.value, timestamp=None, headers=list(record.headers)
-        )
-        return metadata is not None
 
     def _meaning(self, error: KafkaError) -> WinbackError:
         if isinstance(error, TransactionalIdAuthorizationFailed):

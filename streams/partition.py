@@ -21,7 +21,7 @@ from msgspec.structs import replace
 from schemas.codec import headers_and_body
 from schemas.customer import LONG_AGO, NEVER, Customer, PartitionRecord, SourcePosition
 from schemas.errors import Rejected
-from schemas.record import PARTITION_KEY, Fingerprint, pack, pack_partition, raw_head, unpack
+from schemas.record import PARTITION_KEY, STAGE_AT, Fingerprint, pack, pack_partition, raw_head, unpack
 from schemas.topics import CHANGELOG, CHURN_RISK, CUSTOMER_HEALTH, DEAD_LETTERS, SOURCES, WIN_BACK, Topics
 from schemas.triggers import ChurnRisk, MovedBy, WinBack
 from streams.clock import monotonic, wall_ms
@@ -397,9 +397,10 @@ class Partition:
 
     def _write_state(self, work: _Work) -> None:
         fingerprint = self._terms.fingerprint
-        for key, customer in work.dirty.items():
-            work.changes.add(self._changelog, Record(key, pack(customer, fingerprint)))
-        work.changes.add(self._changelog, Record(PARTITION_KEY, pack_partition(self._record())))
+        work.changes.topics[self._changelog] = [
+            *[Record(key, pack(customer, fingerprint)) for key, customer in work.dirty.items()],
+            Record(PARTITION_KEY, pack_partition(self._record())),
+        ]
 
     def _settle_table(self, work: _Work) -> None:
         """The transaction is committed: now it is so in memory too."""
@@ -410,9 +411,11 @@ class Partition:
             if key is None or value is None or key == PARTITION_KEY:
                 continue
             before = records.get(key)
-            if before is not None:
-                stages[raw_head(before)[4]] -= 1
-            stages[raw_head(value)[4]] += 1
+            if before is None:
+                stages[value[STAGE_AT]] += 1
+            elif before[STAGE_AT] != value[STAGE_AT]:
+                stages[before[STAGE_AT]] -= 1
+                stages[value[STAGE_AT]] += 1
             records[key] = value
         self._deadlines.tidy(self._entries)
 

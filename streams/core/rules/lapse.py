@@ -2,7 +2,7 @@
 
 from schemas.customer import Purchases
 from streams.core.firings import History
-from streams.core.playbook import DAY, Playbook
+from streams.core.playbook import DAY, Playbook, Risk
 from streams.core.rules.due import Due
 from streams.core.score import Silence, crossing, silence_of
 
@@ -27,7 +27,7 @@ class Spell:
 
 def risk_high(spell: Spell, history: History, playbook: Playbook) -> Due | None:
     """P(lapse) reaches the upper threshold."""
-    return _risk("risk_high", 1, spell, history, playbook)
+    return _risk("risk_high", 1, playbook.risk_high, spell, history, playbook)
 
 
 def risk_medium(spell: Spell, history: History, playbook: Playbook) -> Due | None:
@@ -39,11 +39,12 @@ def risk_medium(spell: Spell, history: History, playbook: Playbook) -> Due | Non
         and history.has_fired("risk_high", high.version, 0, spell.starts_at)
     ):
         return None
-    return _risk("risk_medium", 2, spell, history, playbook)
+    return _risk("risk_medium", 2, playbook.risk_medium, spell, history, playbook)
 
 
-def _risk(name: str, rank: int, spell: Spell, history: History, playbook: Playbook) -> Due | None:
-    rule = playbook.risk_high if name == "risk_high" else playbook.risk_medium
+def _risk(  # noqa: PLR0917 - by position: it is asked twice for each purchase
+    name: str, rank: int, rule: Risk | None, spell: Spell, history: History, playbook: Playbook
+) -> Due | None:
     if rule is None or (spell.days == 1 and not playbook.include_first_order):
         return None
     if history.has_fired(name, rule.version, 0, spell.starts_at):
