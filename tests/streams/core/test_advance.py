@@ -38,6 +38,14 @@ def test_elapsed_time_fires_what_lies_before_the_clock() -> None:
     assert 1 == len(advance("c", customer, Elapsed(), now=at + 1, playbook=SILENT).triggers)
 
 
+def test_a_due_at_the_events_own_instant_waits_unless_the_event_made_it() -> None:
+    """A login on the due instant fires nothing yet: the order that prevents it may still come."""
+    world = seen(SILENT, [order(0), login(60 * DAY)])
+    assert [] == world.said()
+    world.see(order(60 * DAY))
+    assert [] == world.until(100 * DAY).said()
+
+
 def test_a_late_event_prevents_what_lies_after_it_and_not_what_lies_before() -> None:
     """Dated to day 70, it comes on day 80 to a customer nobody has looked at since day 0."""
     playbook = Playbook(model=MODEL, silent_for=SilentFor(days=(60, 75)))

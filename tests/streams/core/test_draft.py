@@ -1,6 +1,7 @@
 """What the state remembers of firings, and for how long."""
 
-from streams.core.playbook import DAY, Playbook, Risk, SilentFor, SlaBreach, TicketSpike
+from streams.core.playbook import DAY, HOUR, Playbook, Risk, SilentFor, SlaBreach, TicketSpike
+from streams.core.stimuli import Status
 from tests.streams.core.world import MODEL, order, seen, ticket
 
 
@@ -30,3 +31,25 @@ def test_what_a_late_event_may_still_judge_is_remembered() -> None:
     world.see(openings[2])
 
     assert [("raised", "ticket_spike", 0)] == world.said("ticket_spike")
+
+
+def test_a_spike_is_forgotten_when_nothing_can_ask_for_it_any_more() -> None:
+    """Nothing ends it, so it is not kept for ever: only through its cool-down and max_lateness."""
+    playbook = Playbook(
+        model=MODEL, ticket_spike=TicketSpike(openings=2, factor=1, cool_down=5 * DAY), sla_breach=SlaBreach()
+    )
+    world = seen(playbook, [ticket(0, of="a"), ticket(1, of="b")])
+    for day, kept in ((35, True), (36, False)):
+        # Whatever fires then tidies up.
+        world.see(ticket(day * DAY - 8 * HOUR, Status.REOPENED))
+        customer = world.until(day * DAY + 1).customer
+        assert customer is not None
+        assert kept is any(firing.rule == "ticket_spike" for firing in customer.firings)
+
+
+def test_what_stands_open_is_never_forgotten() -> None:
+    """Years later its end is still told."""
+    playbook = Playbook(model=MODEL, silent_for=SilentFor(days=(1, 2000)))
+    world = seen(playbook, [order(0)]).until(2 * DAY).until(2001 * DAY)
+    world.see(order(3000 * DAY))
+    assert ["raised", "raised", "cleared", "cleared"] == [kind for kind, _, _ in world.said()]
