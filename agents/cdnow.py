@@ -8,8 +8,8 @@ time and kept in the user's cache. The wheel is not installed, and none of its c
 import os
 import subprocess  # pip has no supported interface but its command line
 import sys
-from collections.abc import Iterator
-from datetime import date
+from collections.abc import Iterable, Iterator
+from datetime import UTC, date, datetime, time
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Final, NamedTuple
 from zipfile import BadZipFile, ZipFile
 
 from schemas.errors import ConfigurationError
+from schemas.events import Purchase
 
 WHEEL: Final = "lifetimes==0.11.3"
 WHEEL_SHA256: Final = "261e3dc89977c2b60767ca6728aaa29d429de0c814635070a749c36555895da8"
@@ -38,6 +39,20 @@ class CdnowPurchase(NamedTuple):
     date: date
     amount_minor: int
     cds: int
+
+
+def cdnow_events(purchases: Iterable[CdnowPurchase]) -> Iterator[Purchase]:
+    """The purchases as events, at 00:00 UTC of their day; an id is the line's place in the file."""
+    for place, purchase in enumerate(purchases):
+        name = f"cdnow-{place}"
+        yield Purchase(
+            id=name,
+            customer_id=purchase.customer_id,
+            occurred_at=datetime.combine(purchase.date, time.min, UTC),
+            order_id=name,
+            amount_minor=purchase.amount_minor,
+            currency="USD",
+        )
 
 
 def default_cache() -> Path:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from agents.brokers import first_of, for_demo
-from agents.cdnow import FIRST_DAY, LAST_DAY, CdnowPurchase, cdnow_purchases, default_cache
+from agents.cdnow import FIRST_DAY, LAST_DAY, CdnowPurchase, cdnow_events, cdnow_purchases, default_cache
 from agents.clients import quiet_client_logs
 from agents.console import ExitCode, output, print_line, print_note, progress_bar
 from agents.demo.replay import replay
@@ -29,7 +29,7 @@ from agents.sentence import sentence
 from agents.topics import create_topics
 from agents.watch import line
 from schemas.errors import ConfigurationError
-from schemas.events import Event, Purchase
+from schemas.events import Event
 from schemas.topics import LOGINS, PURCHASES, SUPPORT_TICKETS, Topics
 from schemas.triggers import ChurnRisk, WinBack
 from streams.clock import monotonic, wall_ms
@@ -56,7 +56,7 @@ class _History:
 
     def streams(self, topics: Topics) -> Iterator[tuple[str, Iterator[Event], int]]:
         """Topic, its events in the order in which they happened, and how many they are."""
-        real = sorted(_events(self.purchases), key=_occurred_at)
+        real = sorted(cdnow_events(self.purchases), key=_occurred_at)
         simulated = self.simulated
         total = len(real) + len(simulated.purchases)
         yield topics.name(PURCHASES), merge(real, simulated.purchases, key=_occurred_at), total
@@ -166,20 +166,6 @@ async def _replay(settings: Settings, events: int, bar: "Progress") -> tuple[Arr
     return arrived, seconds
 
 
-def _events(purchases: Sequence[CdnowPurchase]) -> Iterator[Purchase]:
-    """CDNOW's purchases as events, at 00:00 of their day; an id is the line's place in the file."""
-    for place, purchase in enumerate(purchases):
-        moment = datetime(purchase.date.year, purchase.date.month, purchase.date.day, tzinfo=UTC)
-        yield Purchase(
-            id=f"cdnow-{place}",
-            customer_id=purchase.customer_id,
-            occurred_at=moment,
-            order_id=f"cdnow-{place}",
-            amount_minor=purchase.amount_minor,
-            currency="USD",
-        )
-
-
 def _occurred_at(event: Event) -> datetime:
     return event.occurred_at
 
@@ -192,7 +178,7 @@ async def _delete_topics(settings: Settings) -> None:
 def _show_next(report: dict[str, Any]) -> None:
     out = output()
     out.print(
-        f"\n{report['events']:,} events in {report['replay_seconds']} s, start and stop of the worker included; "
+        f"\n{report['events']:,} events in {report['replay_seconds']} s, from the worker's start to its end; "
         f"{report['triggers']:,} triggers, {report['doubled']} of them doubled.",
     )
     out.print("The figures are in var/demo/report.json, the worker's log beside it. What to do next:")
