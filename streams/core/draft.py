@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from schemas.customer import NEVER, Customer, Firing
 from schemas.triggers import ChurnRisk, MovedBy, WinBack
+from streams.core.facets.logins import rejudged
 from streams.core.facets.support import ANSWERS
 from streams.core.firings import NOTHING, History, State
 from streams.core.identity import in_holdout
@@ -93,6 +94,9 @@ class Draft:
     def recompute(self, moved_by: MovedBy) -> None:
         """Ask every rule again: the model or the playbook is another one than the state's."""
         self._moved_by = moved_by
+        rule = self.playbook.login_decay
+        if rule is not None and self.logins is not None:
+            self.logins = rejudged(self.logins, threshold=rule.ratio, min_logins=rule.min_logins)
         self.ask_spell()
         self.ask_support()
         self.ask_logins()
@@ -240,7 +244,7 @@ class Draft:
             if at <= firing.due and not still_true(logins, firing, rule):
                 self._swap(firing, "revoked", at)
             elif firing.state == State.OPEN and logins.rates.lifted_at != firing.episode_at:
-                self._swap(firing, "cleared", logins.rates.lifted_at)
+                self._swap(firing, "cleared", max(at, logins.rates.lifted_at))
 
     def judge_sla(self, event: TicketStep) -> None:
         """A ticket's step has been folded: does it answer, in time or too late, a breach?"""

@@ -9,6 +9,8 @@ every login adds at least as large a share to the fast count, a new login always
 from bisect import bisect_right
 from math import ceil, exp2, log2
 
+from msgspec.structs import replace
+
 from schemas.customer import NEVER, LoginRates, Logins
 from streams.core.facets.recent import Refusal, admit
 from streams.core.playbook import DAY
@@ -46,6 +48,19 @@ def fold(
     if event.at >= before.rates.at:
         return Logins(events, _after(before.rates, event.at, threshold, min_logins), base)
     return Logins(events, _through(base, events.instants, threshold, min_logins), base)
+
+
+def rejudged(facet: Logins, *, threshold: float, min_logins: int) -> Logins:
+    """The facet as another threshold of the rule sees it; as it is where nothing changed.
+
+    The rates stay. Of the logins before the recent ones the instants are gone: which of them lifted
+    the ratio stays as it was judged then.
+    """
+    base = facet.base
+    if base.count:
+        above = ratio_at(base, base.at) > threshold
+        base = replace(base, fell_at=NEVER if above else min(base.fell_at, base.at))
+    return Logins(facet.events, _through(base, facet.events.instants, threshold, min_logins), base)
 
 
 def rates_as_of(facet: Logins, at: int, *, threshold: float, min_logins: int) -> LoginRates:

@@ -174,3 +174,37 @@ def test_a_customer_who_only_signs_in_has_no_score() -> None:
     world.see(*DAILY)
     (trigger,) = world.until(DUE + 1).triggers
     assert (None, None) == (trigger.score, trigger.value)
+
+
+def test_a_lower_ratio_takes_back_that_it_had_fallen() -> None:
+    """Under a new playbook the old one's fall is none: due when the ratio falls to the new threshold."""
+    crowd = [login(0, name=str(number)) for number in range(20)]
+    strict = Playbook(model=MODEL, login_decay=LoginDecay(ratio=0.99, min_logins=50))
+    world = seen(strict, [*crowd, login(30 * DAY)])
+    loose = Playbook(model=MODEL, login_decay=LoginDecay(ratio=0.3))
+    step = world.under(loose, "playbook")
+    due = falls_at(*[0] * 20, 30, ratio=0.3)
+    assert () == step.triggers
+    assert [("raised", "login_decay", due)] == world.until(due + 1).said()
+
+
+def test_a_playbook_with_the_same_ratio_moves_no_decay() -> None:
+    """However often it is changed elsewhere."""
+    world = seen(PLAYBOOK, [*DAILY, login(DUE + DAY), login(DUE + 50 * DAY)])
+    before = world.customer
+    assert before is world.under(PLAYBOOK, "model").customer
+
+
+def test_a_decay_of_another_playbook_is_cleared_by_the_next_login() -> None:
+    """Under the new ratio its episode is none; the ending is never dated before the due."""
+    strict = Playbook(model=MODEL, login_decay=LoginDecay(ratio=0.9))
+    world = seen(strict, DAILY[:10]).until(40 * DAY)
+    ((_, _, due),) = world.said()
+    world.see(login(41 * DAY))
+    world.until(70 * DAY)
+    before = len(world.said())
+    world.under(Playbook(model=MODEL, login_decay=LoginDecay(ratio=0.1)), "playbook")
+    world.see(login(71 * DAY))
+    assert ["cleared"] == [kind for kind, _, _ in world.said()[before:]]
+    assert all(trigger.ended_at is None or trigger.ended_at > trigger.due_at for trigger in world.triggers)
+    assert due < 41 * DAY
