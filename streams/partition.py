@@ -128,7 +128,7 @@ class Partition:
         """A bounded replay has reached its end here."""
         self.clock = record.clock
         self.moved_at = monotonic()
-        """When the last batch was committed, or there was nothing to do."""
+        """When a batch was last begun or committed, or there was nothing to do."""
         self._terms = terms
         self._shard = shard
         self._sight = sight
@@ -187,7 +187,14 @@ class Partition:
 
     def stuck(self, seconds: float) -> bool:
         """Whether there has been something to do for so long, and nothing was done."""
-        return self.due and monotonic() - self.moved_at > seconds
+        return (self.due or self.lock.locked()) and monotonic() - self.moved_at > seconds
+
+    def look(self) -> None:
+        """Start what has become due; where nothing is, nothing can be stuck."""
+        if self.due:
+            self.poke()
+        elif not self.lock.locked():
+            self.moved_at = monotonic()
 
     @property
     def due(self) -> bool:

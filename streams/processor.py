@@ -141,8 +141,7 @@ class Processor:
     def let_time_pass(self) -> None:
         """Wake the partitions in which a deadline has come or a topic has reached its end."""
         for partition in self._partitions.values():
-            if partition.due:
-                partition.poke()
+            partition.look()
 
     def stuck_partitions(self, within_seconds: float) -> list[int]:
         """The partitions that have had something to do for so long, and did nothing."""
