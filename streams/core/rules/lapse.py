@@ -4,7 +4,7 @@ from schemas.customer import Purchases
 from streams.core.firings import History
 from streams.core.playbook import DAY, Playbook, Risk
 from streams.core.rules.due import Due
-from streams.core.score import Silence, crossing, silence_of
+from streams.core.score import Silence, crossing, p_lapse, silence_of
 
 
 class Spell:
@@ -49,8 +49,11 @@ def _risk(  # noqa: PLR0917 - by position: it is asked twice for each purchase
         return None
     if history.has_fired(name, rule.version, 0, spell.starts_at):
         return None
-    silent = crossing(spell.silence, playbook.lapse_age, rule.probability)
-    at = spell.last_at + max(silent, rule.min_silence)
+    silent = rule.min_silence
+    # The score never falls while the silence lasts: where it has crossed by then, when does not matter.
+    if p_lapse(spell.silence, playbook.lapse_age, silent) < rule.probability:
+        silent = crossing(spell.silence, playbook.lapse_age, rule.probability)
+    at = spell.last_at + silent
     at = history.after_cool_down(name, 0, at, rule.cool_down)
     if at >= spell.lapse_at:
         return None
