@@ -181,7 +181,17 @@ class Worker:
 
     async def ready(self) -> None:
         """Until it has joined and recovered."""
-        await until(lambda: answers(f"{self.views}/readyz"))
+        await until(self._answers)
+
+    async def _answers(self) -> bool:
+        return await answers(f"{self._running}/readyz")
+
+    @property
+    def _running(self) -> str:
+        """Where its views are; raises what it failed of."""
+        if self.task.done():
+            self.task.result()
+        return self.views
 
     async def stop(self) -> None:
         """As SIGTERM does; raises what it failed of, and TimeoutError where it hangs."""
@@ -190,7 +200,7 @@ class Worker:
 
     async def metric(self, name: str, **labels: str) -> float:
         """The sum of a metric's samples that carry these labels."""
-        return await metric(self.views, name, **labels)
+        return await metric(self._running, name, **labels)
 
 
 @asynccontextmanager
