@@ -12,13 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import (
-    InvalidProducerEpoch,
-    KafkaError,
-    KafkaTimeoutError,
-    ProducerFenced,
-    TransactionalIdAuthorizationFailed,
-)
+from aiokafka.errors import InvalidProducerEpoch, KafkaError, ProducerFenced
 from msgspec import Struct
 
 from schemas.errors import BrokerUnreachable, Fatal, Fenced, WinbackError
@@ -80,7 +74,8 @@ class Committer:
         """Write everything in one transaction.
 
         Raises Fenced where the partition has been taken over, BrokerUnreachable or Fatal where
-        nobody can tell any more what became of the transaction.
+        nobody can tell any more what became of the transaction, ConfigurationError where the broker
+        does not permit it.
         """
         producer = self._producer
         if producer is None:
@@ -117,11 +112,12 @@ class Committer:
             sent.append(await producer.send_batch(batch, topic, partition=self._partition))
 
     def _meaning(self, error: KafkaError) -> WinbackError:
-        if isinstance(error, TransactionalIdAuthorizationFailed):
-            return translated(error, self._settings)
-        if isinstance(error, KafkaTimeoutError) or error.retriable:
+        meant = translated(error, self._settings)
+        if isinstance(meant, BrokerUnreachable):
             return BrokerUnreachable(
                 f"partition {self._partition} could not be committed: {type(error).__name__}; "
                 "what had been sent is aborted at the next start"
             )
-        return Fatal(f"partition {self._partition} could not be committed: {error!r}")
+        if isinstance(meant, Fatal):
+            return Fatal(f"partition {self._partition} could not be committed: {error!r}")
+        return meant
