@@ -106,9 +106,9 @@ class Draft:
         purchases = self.purchases
         dues: list[Due] = []
         if purchases is not None and purchases.days:
-            spell = self._spell = Spell(purchases, self.playbook)
+            spell = self._spell = Spell(purchases, self.playbook, self.lapsed_day)
             self._ask_each(SILENCE_RULES, spell, dues)
-            if self.lapsed_day == spell.day:
+            if spell.lapsed:
                 self._ask_each(LAPSED_RULES, spell, dues)
             else:
                 dues.append(Due(spell.lapse_at, 0, _LAPSE, 0, spell.day, spell.starts_at))
@@ -118,6 +118,7 @@ class Draft:
         """One due of the spell has fired: only its own rule, and one it overrides, answer anew."""
         dues = [due for due in self._dues[Family.SPELL] or () if due is not fired]
         if fired.rule == _LAPSE:
+            spell.lapsed = True
             self._ask_each(LAPSED_RULES, spell, dues)
         else:
             overridden = ABOUT[fired.rule].overrides

@@ -89,7 +89,7 @@ def _dues(customer: Customer, playbook: Playbook) -> dict[str, Due]:
     answers: list[Due | None] = []
     purchases = customer.purchases
     if purchases is not None and purchases.days:
-        spell = Spell(purchases, playbook)
+        spell = Spell(purchases, playbook, customer.lapsed_day)
         answers += [rule(spell, history, playbook) for rule in (*SILENCE_RULES, *LAPSED_RULES)]
     if customer.support is not None:
         answers += [rule(customer.support, history, playbook) for rule in SUPPORT_RULES]

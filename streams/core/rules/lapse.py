@@ -11,16 +11,18 @@ class Spell:
     """A silence after a purchase day; only an order on a later day ends it.
 
     starts_at: start of the spell's day, which names it. last_at: the newest order of that day.
+    lapsed: its lapse has been settled.
     """
 
-    __slots__ = ("day", "days", "first_at", "lapse_at", "last_at", "silence", "starts_at")
+    __slots__ = ("day", "days", "first_at", "lapse_at", "lapsed", "last_at", "silence", "starts_at")
 
-    def __init__(self, purchases: Purchases, playbook: Playbook) -> None:
+    def __init__(self, purchases: Purchases, playbook: Playbook, lapsed_day: int) -> None:
         self.first_at = purchases.first_at
         self.last_at = purchases.last_at
         self.days = purchases.days
         self.day = self.last_at // DAY
         self.starts_at = self.day * DAY
+        self.lapsed = self.day == lapsed_day
         self.lapse_at = self.last_at + playbook.lapse_age
         self.silence: Silence = silence_of(playbook.model, self.days, self.first_at, self.last_at)
 
@@ -45,7 +47,8 @@ def risk_medium(spell: Spell, history: History, playbook: Playbook) -> Due | Non
 def _risk(  # noqa: PLR0917 - by position: it is asked twice for each purchase
     name: str, rank: int, rule: Risk | None, spell: Spell, history: History, playbook: Playbook
 ) -> Due | None:
-    if rule is None or (spell.days == 1 and not playbook.include_first_order):
+    # Void for good at the lapse: what held it back till then may be forgotten by now.
+    if rule is None or spell.lapsed or (spell.days == 1 and not playbook.include_first_order):
         return None
     if history.has_fired(name, rule.version, 0, spell.starts_at):
         return None

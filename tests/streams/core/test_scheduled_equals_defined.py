@@ -16,7 +16,7 @@ from streams.core.playbook import DAY, Playbook
 from tests.streams.core.definitions import Dues, ended_at, spikes, true_at
 from tests.streams.core.reading import claim_of, net_of
 from tests.streams.core.strategies import lives, playbooks
-from tests.streams.core.world import START, Event, after_start, seen
+from tests.streams.core.world import START, Event, World, after_start, seen
 
 LONG = 700 * DAY
 """Longer after the last event than any playbook's last due."""
@@ -29,7 +29,7 @@ def test_a_trigger_stands_exactly_where_its_definition_comes_true(
 ) -> None:
     """Each trigger's definition is false 1 ms before its due and true at it, and never true without it."""
     end = events[-1].at - START + LONG
-    world = seen(playbook, events).until(end)
+    world = walked(playbook, events, end, Random(seed))
     dues = net_of(world.triggers)
     for claim in dues:
         note(claim.rule)
@@ -90,6 +90,23 @@ def test_the_random_lives_reach_every_rule_and_every_ending() -> None:
     wanted += [("ticket_spike", "raised")]
     wanted += [(f"winback_{step}", kind) for step in (1, 2, 3) for kind in ("due", "achieved")]
     assert [] == [pair for pair in wanted if not counts[pair]]
+
+
+def walked(playbook: Playbook, events: Sequence[Event], end: int, random: Random) -> World:
+    """The world at `end`, its clock having gone there in strides of all sizes."""
+    world = World(playbook)
+    for event in events:
+        stride(world, event.at - START, random)
+        world.see(event)
+    stride(world, end, random)
+    return world
+
+
+def stride(world: World, end: int, random: Random) -> None:
+    """The clock goes on to `end` with a few halts on the way, or none."""
+    for at in sorted(random.randrange(world.clock, end + 1) for _ in range(random.choice([0, 0, 3, 20]))):
+        world.until(at)
+    world.until(end)
 
 
 def instants_that_might_matter(events: Sequence[Event], dues: Dues, end: int, random: Random) -> list[int]:

@@ -274,3 +274,17 @@ def test_nothing_fires_twice_in_a_spell() -> None:
     for day in range(29, 500):
         world.until(day * DAY)
     assert [MEDIUM, HIGH] == [rule for _, rule, _ in world.said()]
+
+
+def test_risk_that_a_cool_down_made_void_stays_void() -> None:
+    """Though the firing that held it back is forgotten when the next one is looked at."""
+    playbook = only(
+        risk_medium=Risk(probability=0.6, cool_down=200 * DAY),
+        risk_high=None,
+        silent_for=SilentFor(days=(300, 400)),
+    )
+    world = seen(playbook, [*TWO_ORDERS, order(AT_60 + DAY)])
+    for day in range(world.clock // DAY + 1, 700):
+        world.until(day * DAY)
+    assert ["raised", "cleared"] == [kind for kind, _, _ in world.said(MEDIUM)]
+    assert 2 == len(world.said("silent_for"))
