@@ -76,7 +76,7 @@ async def measure(settings: Settings, events: int, *, profile: Path | None) -> d
         *command, env=environment, stdout=asyncio.subprocess.DEVNULL
     )
     began: float | None = None
-    ended = 0.0
+    first = ended = 0.0
     triggers = 0.0
     async with aiohttp.ClientSession() as session:
         while worker.returncode is None:
