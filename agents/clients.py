@@ -94,7 +94,22 @@ async def need_topics(settings: Settings, *names: str) -> dict[str, int]:
     return counts
 
 
+_LOGGERS: Final = ("aiokafka", "asyncio")
+
+
 def quiet_client_logs() -> None:
     """For a process that is one command: what aiokafka logs is said again, shorter, by our errors."""
-    for name in ("aiokafka", "asyncio"):
+    for name in _LOGGERS:
         logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+@contextmanager
+def silent_clients() -> Iterator[None]:
+    """The same for the length of a block."""
+    before = {name: logging.getLogger(name).level for name in _LOGGERS}
+    quiet_client_logs()
+    try:
+        yield
+    finally:
+        for name, level in before.items():
+            logging.getLogger(name).setLevel(level)

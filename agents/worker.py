@@ -10,6 +10,7 @@ import gc
 
 import structlog
 
+from agents.clients import silent_clients
 from agents.roster import roster
 from agents.silence import pass_time
 from agents.views import Views
@@ -17,7 +18,7 @@ from streams.app import build_app, check_topics, run
 from streams.logs import configure
 from streams.metrics import Metrics, new_registry
 from streams.playbook_file import load_playbook
-from streams.processor import Processor, terms_of
+from streams.processor import Processor, end_of, terms_of
 from streams.settings import Settings
 from streams.tables import Shard
 
@@ -36,8 +37,11 @@ def run_worker(settings: Settings, *, until_done: bool = False) -> int:
 
 async def work(settings: Settings, *, until_done: bool = False, stop: asyncio.Event | None = None) -> None:
     """One worker in the running loop; `stop` takes the place of signals."""
+    # What the user can have set wrong is looked at before anybody is called.
     playbook = load_playbook(settings.playbook, settings.model)
-    partitions = await check_topics(settings)
+    end_of(settings)
+    with silent_clients():
+        partitions = await check_topics(settings)
     shards: dict[int, Shard] = {}
     registry = new_registry()
     processor = Processor(settings, terms_of(settings, playbook, partitions), shards, Metrics(registry))

@@ -30,20 +30,27 @@ from streams.tables import Shard, load
 _log = structlog.get_logger(__name__)
 
 
+def end_of(settings: Settings) -> int | None:
+    """The end instant (ms) of a bounded replay, None with the wall clock.
+
+    Raises ConfigurationError where the event clock has no end.
+    """
+    if settings.clock == "wall":
+        return None
+    if settings.end_instant is None:
+        raise ConfigurationError("the event clock needs an end: set WINBACK_END_INSTANT or --end-instant")
+    if settings.end_instant.tzinfo is None:
+        raise ConfigurationError("the end instant needs a zone, as in 1998-07-01T00:00:00Z")
+    return since_epoch(settings.end_instant)
+
+
 def terms_of(settings: Settings, playbook: Playbook, partitions: int) -> Terms:
-    """What all partitions have in common; ConfigurationError where the event clock has no end."""
-    end = None
-    if settings.clock == "event":
-        if settings.end_instant is None:
-            raise ConfigurationError("the event clock needs an end: set WINBACK_END_INSTANT or --end-instant")
-        if settings.end_instant.tzinfo is None:
-            raise ConfigurationError("the end instant needs a zone, as in 1998-07-01T00:00:00Z")
-        end = since_epoch(settings.end_instant)
+    """What all partitions have in common; ConfigurationError as `end_of`."""
     return Terms(
         playbook=playbook,
         partitions=partitions,
         topics=settings.topics,
-        end=end,
+        end=end_of(settings),
         batch_records=settings.batch_max_records,
         buffer_bytes=settings.merge_buffer_bytes,
     )
