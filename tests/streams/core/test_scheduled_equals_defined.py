@@ -79,7 +79,7 @@ def test_the_random_lives_reach_every_rule_and_every_ending() -> None:
     counts: Counter[tuple[str, str]] = Counter()
 
     @given(playbooks(), lives())
-    @settings(max_examples=150, derandomize=True, database=None)
+    @settings(max_examples=300, derandomize=True, database=None)
     def collect(playbook: Playbook, events: list[Event]) -> None:
         world = seen(playbook, events).until(events[-1].at - START + LONG)
         counts.update({(trigger.rule, trigger.kind) for trigger in world.triggers})
