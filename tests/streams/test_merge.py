@@ -107,6 +107,17 @@ def test_what_lies_below_the_running_maximum_goes_in_any_case() -> None:
     assert expected == placed(merge.take(10, (True, False, True)))
 
 
+def test_what_arrives_below_a_quiet_topics_maximum_does_not_wait_for_it() -> None:
+    """Live, a topic that was at its end brings more: another's silence holds only what lies beyond."""
+    merge = merge_of()
+    merge.add(LOGINS, records(LOGINS, 20), 1)
+    assert [(LOGINS, 0, 20)] == placed(merge.take(10, (True, False, True)))
+    merge.add(PURCHASES, records(PURCHASES, 19, 20, 21), 3)
+    merge.add(TICKETS, records(TICKETS, 19, 20), 2)
+    expected = [(PURCHASES, 0, 19), (TICKETS, 0, 19), (PURCHASES, 1, 20)]
+    assert expected == placed(merge.take(10, (True, False, True)))
+
+
 def test_a_refused_record_goes_where_its_topic_stands() -> None:
     """A record without a usable instant has its topic's running maximum as its place."""
     merge = merge_of()
