@@ -33,7 +33,7 @@ def playbooks(
     ages = sorted(draw(st.lists(st.sampled_from(range(4, 12)), min_size=3, max_size=3, unique=True)))
     return Playbook(
         model=MODEL,
-        lapse_age=draw(st.integers(30, 200)) * DAY,
+        lapse_age=draw(st.integers(30, 200)) * DAY + draw(st.integers(0, 3)),
         include_first_order=draw(st.booleans()),
         levels=draw(st.sampled_from(["highest", "all"])),
         risk_medium=Risk(probability=medium, min_silence=draw(min_silence), cool_down=draw(cool_down)),
@@ -73,7 +73,7 @@ _pauses = st.one_of(
     st.integers(20 * DAY, 250 * DAY),
 )
 _kinds = st.sampled_from(
-    ["order", "order", "order", "order", "refund", "logins", "open", "open", "burst", "step", "step"]
+    [*4 * ["order"], "refund", *4 * ["logins"], *2 * ["open"], "burst", *2 * ["step"]],
 )
 
 
