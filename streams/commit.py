@@ -80,18 +80,26 @@ class Committer:
         producer = self._producer
         if producer is None:
             raise Fatal(f"partition {self._partition} has no producer")
+        sent: list[Future[Any]] = []
         try:
             await producer.begin_transaction()
-            sent: list[Future[Any]] = []
             for topic, records in changes.topics.items():
                 await self._send(producer, topic, records, sent)
             for future in sent:
                 await future
             await producer.commit_transaction()
         except (ProducerFenced, InvalidProducerEpoch) as error:
-            raise Fenced(f"partition {self._partition} has been taken over by another worker") from error
+            limit = self._settings.transaction_timeout_seconds
+            raise Fenced(
+                f"partition {self._partition} has been taken over by another worker, or a transaction took "
+                f"longer than WINBACK_TRANSACTION_TIMEOUT_SECONDS ({limit:g})"
+            ) from error
         except KafkaError as error:
             raise self._meaning(error) from error
+        finally:
+            # One failure fails the batches after it too; the first has been told, the others are no news.
+            for future in sent:
+                future.add_done_callback(_heard)
 
     async def _send(
         self, producer: AIOKafkaProducer, topic: str, records: Iterable[Record], sent: list[Future[Any]]
@@ -121,3 +129,8 @@ class Committer:
         if isinstance(meant, Fatal):
             return Fatal(f"partition {self._partition} could not be committed: {error!r}")
         return meant
+
+
+def _heard(future: Future[Any]) -> None:
+    if not future.cancelled():
+        future.exception()

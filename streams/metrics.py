@@ -79,6 +79,13 @@ class Metrics:
             ["rule", "reason"],
             registry=registry,
         )
+        # Retention took them before they were read: the topic keeps too little for how far we were behind.
+        self.lost: Final = Counter(
+            "winback_lost_offsets",
+            "Offsets of a source topic that retention removed unread",
+            ["topic"],
+            registry=registry,
+        )
         # One transaction each; records per batch = rate(records) / rate(batches).
         self.batches: Final = Counter("winback_batches", "Batches committed", registry=registry)
         # Pure work: merge and advance. It blocks the loop, so a second is long.
@@ -93,7 +100,7 @@ class Metrics:
         self.deadlines_pending: Final = Gauge(
             "winback_deadlines_pending", "Deadlines in the heap", ["partition"], registry=registry
         )
-        # How punctual silence is: the partition's clock at the firing less the due instant. Live it
+        # How punctual silence is: the clock at the firing (live the wall's) less the due instant. Live it
         # stays below a second; after an outage it shows how far back the worker had to reach.
         self.deadline_lateness_seconds: Final = Histogram(
             "winback_deadline_lateness_seconds",
@@ -130,6 +137,7 @@ class Metrics:
         self._owned: set[int] = set()
         # A counter that is born with its first event has no increase to alert on: start at nought.
         for source in SOURCES:
+            self.lost.labels(source.name)
             for outcome in get_args(RecordOutcome):
                 self.records.labels(source.name, outcome)
             for reason in get_args(Reason):

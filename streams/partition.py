@@ -135,7 +135,8 @@ class Partition:
         self._writer = writer
         self._tps = tuple(TP(terms.topics.name(source), number) for source in SOURCES)
         self._changelog = terms.topics.name(CHANGELOG)
-        self._until = record.until
+        # Live, there is no end: who asks how the partition stands must not take it for a finished replay.
+        self._until = None if terms.end is None else record.until
         self._ends = tuple(source.end for source in record.sources)
         self._positions = [(source.next_offset, source.newest) for source in record.sources]
         self._work: _Work | None = None

@@ -84,6 +84,10 @@ class Processor:
         """See streams.driver.Receiver."""
         partition = self._partitions.get(batch.partition)
         if batch.current and partition is not None:
+            if batch.lost:
+                self._metrics.lost.labels(batch.topic.removeprefix(self._settings.topic_prefix)).inc(
+                    batch.lost
+                )
             partition.deliver(batch)
 
     def drop_unmerged(self) -> None:
