@@ -295,7 +295,7 @@ class Draft:
             self.logins,
             self.support,
             firings,
-            self.stage.value,
+            int(self.stage),
             self.lapsed_day,
             *self._wakes,
         )
