@@ -39,7 +39,7 @@ async def until(condition: Callable[[], Awaitable[object]], seconds: float = PAT
     """Until the condition holds; a TimeoutError tells that it never did."""
     async with asyncio.timeout(seconds):
         while not await condition():  # noqa: ASYNC110 - a condition is all that is known
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.1)  # asking costs the worker time too
 
 
 @dataclass
