@@ -7,6 +7,7 @@ bounded replay has reached its end.
 
 import asyncio
 import gc
+from collections.abc import Callable
 
 import structlog
 
@@ -14,6 +15,7 @@ from agents.clients import silent_clients
 from agents.roster import roster
 from agents.silence import pass_time
 from agents.views import Views
+from schemas.errors import Fatal, WinbackError
 from streams.app import build_app, check_topics, run
 from streams.logs import configure
 from streams.metrics import Metrics, new_registry
@@ -51,6 +53,8 @@ async def work(settings: Settings, *, until_done: bool = False, stop: asyncio.Ev
     helpers = [asyncio.create_task(pass_time(processor), name="silence")]
     if until_done:
         helpers.append(asyncio.create_task(_stop_when_done(processor, ending), name="until done"))
+    for helper in helpers:
+        helper.add_done_callback(lambda done: _report(done, app.fail))
     try:
         async with Views(registry, processor, host=settings.http_host, port=settings.http_port) as views:
             _log.info("serving", host=settings.http_host, port=views.port)
@@ -60,6 +64,12 @@ async def work(settings: Settings, *, until_done: bool = False, stop: asyncio.Ev
             helper.cancel()
         await asyncio.gather(*helpers, return_exceptions=True)
         await processor.close()
+
+
+def _report(helper: asyncio.Task[None], fail: Callable[[WinbackError], None]) -> None:
+    """A helper that died of a defect takes the worker with it: without it silence would go unheard."""
+    if not helper.cancelled() and (error := helper.exception()) is not None:
+        fail(Fatal(f"{helper.get_name()} failed: {type(error).__name__}"))
 
 
 async def _stop_when_done(processor: Processor, stop: asyncio.Event) -> None:

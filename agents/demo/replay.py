@@ -55,9 +55,14 @@ async def replay(settings: Settings, log: Path, shown: Shown, progress: Progress
             seconds = monotonic() - began
             if worker.returncode:
                 raise Fatal(f"the worker failed with exit code {worker.returncode}; its log is {log}")
-            ends = await consumer.end_offsets(places)
-            while any([await consumer.position(place) < ends[place] for place in places]):
-                _take(await consumer.getmany(timeout_ms=200), arrived, shown)
+            # A commit is acknowledged a moment before its marker stands: what is last becomes readable
+            # only then, so the end is taken for the end when it has not moved for a while.
+            before, ends = None, await consumer.end_offsets(places)
+            while before != ends:
+                while any([await consumer.position(place) < ends[place] for place in places]):
+                    _take(await consumer.getmany(timeout_ms=200), arrived, shown)
+                await asyncio.sleep(_GULP_SECONDS)
+                before, ends = ends, await consumer.end_offsets(places)
         finally:
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)

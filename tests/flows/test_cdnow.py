@@ -41,6 +41,7 @@ def playbook_file(tmp_path: Path) -> Path:
     return file
 
 
+@pytest.mark.timeout(900)
 async def test_the_engine_raises_the_published_alarms(playbook_file: Path) -> None:
     """To the last alarm, and to every printed digit of the rates and the delay."""
     purchases = cdnow_purchases(default_cache())
