@@ -9,6 +9,7 @@ them, what the code takes while nobody else takes the processor, and the percent
 import argparse
 import gc
 import sys
+from dataclasses import replace
 from random import Random
 from time import perf_counter
 
@@ -16,7 +17,7 @@ import orjson
 
 from schemas.customer import Customer
 from streams.core.advance import advance
-from streams.core.playbook import DAY, Playbook
+from streams.core.playbook import DAY, Playbook, SilentFor
 from streams.core.stimuli import Elapsed, LoggedIn, Ordered
 from streams.playbook_file import load_playbook
 
@@ -80,7 +81,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.advance", description=__doc__.partition("\n")[0])
     parser.add_argument("--json", action="store_true", help="for programs")
     arguments = parser.parse_args()
-    playbook = load_playbook(None, None)
+    playbook = replace(load_playbook(None, None), silent_for=SilentFor())
     result = measure(playbook)
     if arguments.json:
         print(orjson.dumps(result).decode())
