@@ -19,6 +19,15 @@ def read_settings(**options: object) -> Settings:
         raise ConfigurationError("; ".join(wrong)) from error
 
 
+def environment_of(settings: Settings) -> dict[str, str]:
+    """The settings that were set, as the variables that set them: for a worker in a process of its own.
+
+    Secrets are left out; they are in the environment already, and nowhere else.
+    """
+    given = settings.model_dump(mode="json", exclude_unset=True, exclude={"sasl_password"})
+    return {f"WINBACK_{name.upper()}": str(value) for name, value in given.items() if value is not None}
+
+
 def _sentence(location: tuple[int | str, ...], reason: str, value: object, options: dict[str, object]) -> str:
     """`WINBACK_HTTP_PORT: input should be ..., not '70000'`; a secret's value is never shown."""
     name = str(location[0]) if location else "settings"

@@ -27,6 +27,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from agents.brokers import first_of, for_tests
 from agents.brokers.broker import free_ports
+from agents.configuration import environment_of
 from agents.produce import send_records
 from agents.topics import create_topics
 from schemas.topics import PURCHASES
@@ -61,14 +62,7 @@ def purchases(events: int, customers: int, days: int, seed: int = 1) -> Iterator
 async def measure(settings: Settings, events: int, *, profile: Path | None) -> dict[str, float]:
     """Run the worker over what the topics hold; events/s, CPU seconds a million, triggers, memory."""
     [port] = free_ports(1)
-    environment = {
-        **os.environ,
-        **{
-            f"WINBACK_{name.upper()}": str(value)
-            for name, value in settings.model_dump(mode="json", exclude_defaults=True).items()
-        },
-        "WINBACK_HTTP_PORT": str(port),
-    }
+    environment = {**os.environ, **environment_of(settings), "WINBACK_HTTP_PORT": str(port)}
     command = [sys.executable, "-m", "agents", "worker", "--until-done"]
     if profile is not None:
         command = ["py-spy", "record", "-f", "raw", "-r", "200", "-o", str(profile), "--", *command]

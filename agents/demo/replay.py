@@ -14,6 +14,7 @@ from aiokafka.structs import TopicPartition
 
 from agents.brokers.broker import free_ports
 from agents.clients import need_topics, reader
+from agents.configuration import environment_of
 from agents.demo.verdict import Arrived
 from schemas.codec import decode_output
 from schemas.errors import Fatal
@@ -99,12 +100,7 @@ def _folded(metrics: str) -> int:
 @asynccontextmanager
 async def _worker(settings: Settings, port: int, log: Path) -> AsyncIterator[Process]:
     """`winback worker` until it has finished, or the block is left."""
-    given = settings.model_dump(mode="json", exclude_defaults=True)
-    environment = {
-        **os.environ,
-        **{f"WINBACK_{name.upper()}": str(value) for name, value in given.items()},
-        "WINBACK_HTTP_PORT": str(port),
-    }
+    environment = {**os.environ, **environment_of(settings), "WINBACK_HTTP_PORT": str(port)}
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as lines:
         worker = await asyncio.create_subprocess_exec(

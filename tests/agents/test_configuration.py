@@ -2,7 +2,7 @@
 
 import pytest
 
-from agents.configuration import read_settings
+from agents.configuration import environment_of, read_settings
 from schemas.errors import ConfigurationError
 
 
@@ -46,3 +46,13 @@ def test_a_secret_is_never_shown() -> None:
         read_settings(sasl_password=["hunter2"])
     assert "--sasl-password" in str(caught.value)
     assert "hunter2" not in str(caught.value)
+
+
+def test_a_worker_of_its_own_gets_what_was_set_and_no_secret() -> None:
+    """Also a value that is the default, since the environment may hold another; a password stays out."""
+    settings = read_settings(bootstrap="127.0.0.1:9092", clock="event", sasl_password="hush")
+    given = environment_of(settings)
+    assert {"WINBACK_BOOTSTRAP": "127.0.0.1:9092", "WINBACK_CLOCK": "event"} == {
+        name: given[name] for name in ("WINBACK_BOOTSTRAP", "WINBACK_CLOCK")
+    }
+    assert "WINBACK_SASL_PASSWORD" not in given

@@ -15,6 +15,7 @@ from aiokafka.structs import ConsumerRecord
 from prometheus_client.parser import text_string_to_metric_families
 
 from agents.brokers.broker import LOOPBACK, free_ports
+from agents.configuration import environment_of
 from agents.produce import load_events
 from agents.topics import create_topics
 from agents.worker import work
@@ -276,7 +277,7 @@ async def process(settings: Settings, *arguments: str) -> AsyncIterator[Process]
     given = settings.model_copy(update={"http_port": port})
     child = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "agents", "worker", *arguments),
-        env={**os.environ, **environment(given)},
+        env={**os.environ, **environment_of(given)},
         cwd=Path(__file__).parents[2],
         stdin=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
@@ -287,12 +288,6 @@ async def process(settings: Settings, *arguments: str) -> AsyncIterator[Process]
     finally:
         if child.returncode is None:
             await running.kill()
-
-
-def environment(settings: Settings) -> dict[str, str]:
-    """The settings as the variables that set them."""
-    given = settings.model_dump(mode="json", exclude_unset=True)
-    return {f"WINBACK_{name.upper()}": str(value) for name, value in given.items() if value is not None}
 
 
 # --------------------------------------------------------------------------------------- its views
