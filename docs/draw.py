@@ -25,11 +25,12 @@ from schemas.codec import headers_and_body
 from schemas.events import Purchase
 from schemas.topics import PURCHASES
 from streams import metrics
+from streams.checked import CheckedIn
 from streams.core.advance import advance
 from streams.core.lifecycle import LABELS, TRANSITIONS, Signal, Stage
 from streams.core.step import Step
 from streams.core.stimuli import Elapsed, Ordered
-from streams.intake import CheckedIn, check_in_purchase, hash_of
+from streams.intake import check_in_purchase, hash_of
 from streams.playbook_file import load_playbook
 
 ROOT: Final = Path(__file__).parents[1]

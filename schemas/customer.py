@@ -29,12 +29,15 @@ class Recent(Struct, frozen=True, array_like=True):
 class Purchases(Struct, frozen=True, array_like=True):
     """Recency, frequency, money, and the ring of day buckets.
 
-    days: distinct days with an order. spend: all orders less refunds; first_day_spend: that of the
-    first day. ring_days, ring_orders, ring_spend: sparse, ascending, newest 90 d + max_lateness.
+    orders: of each of `events.hashes` the 64-bit hash of its order id, -1 for a refund; late_orders:
+    of each of `events.late_hashes`. days: distinct days with an order. spend: all orders less
+    refunds; first_day_spend: that of the first day. ring_days, ring_orders, ring_spend: sparse,
+    ascending, newest 90 d + max_lateness.
     """
 
     events: Recent = Recent()
-    orders: Recent = Recent()
+    orders: tuple[int, ...] = ()
+    late_orders: tuple[int, ...] = ()
     first_at: int = NEVER
     last_at: int = LONG_AGO
     days: int = 0

@@ -11,15 +11,14 @@ from datetime import UTC, datetime
 from hashlib import blake2b
 from struct import Struct as Layout
 from types import MappingProxyType
-from typing import Final, Protocol
-
-from msgspec import Struct
+from typing import Final
 
 from schemas.codec import decode_login, decode_purchase, decode_support_ticket
 from schemas.errors import Rejected
 from schemas.events import TicketPriority, TicketStatus
 from schemas.reasons import Reason
 from schemas.topics import LOGINS, PURCHASES, SUPPORT_TICKETS
+from streams.checked import CheckedIn, Refused, SourceRecord
 from streams.core.playbook import Playbook
 from streams.core.stimuli import LoggedIn, Ordered, Priority, Status, TicketStep
 
@@ -51,55 +50,6 @@ _PRIORITIES: Final[dict[TicketPriority, int]] = {
     "high": int(Priority.HIGH),
     "urgent": int(Priority.URGENT),
 }
-
-
-class SourceRecord(Protocol):
-    """What is read of an aiokafka ConsumerRecord. timestamp: milliseconds since the epoch."""
-
-    @property
-    def topic(self) -> str:
-        """Source topic."""
-
-    @property
-    def partition(self) -> int:
-        """Its partition."""
-
-    @property
-    def offset(self) -> int:
-        """Its place there."""
-
-    @property
-    def timestamp(self) -> int:
-        """When it was written, milliseconds since the epoch; -1 where the broker knows none."""
-
-    @property
-    def key(self) -> bytes | None:
-        """The customer's id."""
-
-    @property
-    def value(self) -> bytes | None:
-        """The event."""
-
-    @property
-    def headers(self) -> Sequence[tuple[str, bytes]]:
-        """Kafka allows a header without a value, which then is None."""
-
-
-class CheckedIn(Struct, frozen=True, gc=False):
-    """A good record. key: the customer's id in UTF-8. record: as it came, should it still be refused."""
-
-    key: bytes
-    stimulus: Ordered | LoggedIn | TicketStep
-    offset: int
-    record: SourceRecord
-
-
-class Refused(Struct, frozen=True, gc=False):
-    """A record that becomes a dead letter; it still counts as consumed."""
-
-    offset: int
-    record: SourceRecord
-    rejected: Rejected
 
 
 CheckIn = Callable[[SourceRecord, Playbook], CheckedIn | Refused]

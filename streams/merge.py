@@ -9,32 +9,13 @@ maximum can go in any case.
 
 from collections import deque
 from collections.abc import Sequence
-from typing import NamedTuple
 
-from msgspec import Struct
-
+from streams.checked import AfterEnd, CheckedIn, Item, Merged, SourceRecord
 from streams.core.playbook import Playbook
-from streams.intake import CheckedIn, CheckIn, Refused, SourceRecord
+from streams.intake import CheckIn
 
 SOURCES = 3
 _AFTER_ALL = (2**63, 0)
-
-
-class AfterEnd(NamedTuple):
-    """A record dated at or after the end of a bounded replay; counted, and nothing else."""
-
-    offset: int
-
-
-Item = CheckedIn | Refused | AfterEnd
-
-
-class Merged(Struct, frozen=True, gc=False):
-    """One record in its place. newest: its topic's running maximum with it, ms since the epoch."""
-
-    source: int
-    item: Item
-    newest: int
 
 
 class _Queue:

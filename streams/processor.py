@@ -22,8 +22,9 @@ from streams.core.lifecycle import LABELS
 from streams.core.message import since_epoch
 from streams.core.playbook import Playbook
 from streams.driver import TP, Batch, Source
+from streams.fold import Terms
 from streams.metrics import Metrics
-from streams.partition import Done, Partition, Terms
+from streams.partition import Done, Partition
 from streams.settings import Settings
 from streams.tables import Shard, load
 

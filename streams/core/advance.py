@@ -20,6 +20,8 @@ The function is pure: `now` is the partition's clock, state goes in and comes ou
 copy below does not outlive the call.
 """
 
+from typing import Final
+
 from schemas.customer import Customer
 from streams.core.draft import Draft
 from streams.core.facets import logins, purchases, support
@@ -33,6 +35,12 @@ STRANGER = Customer()
 """A customer of whom nothing is known."""
 
 _LOGIN_DECAY = LoginDecay()
+# Each access to a member of an enumeration is a call in Python 3.11.
+_FOLDED: Final = Outcome.FOLDED
+_ELAPSED: Final = Outcome.ELAPSED
+_FIRST_ORDER: Final = Signal.FIRST_ORDER
+_ORDER_ON: Final = Signal.ORDER
+_RETURN: Final = Signal.RETURN
 
 
 def advance(
@@ -44,7 +52,7 @@ def advance(
         if stimulus.moved_by is not None:
             draft.recompute(stimulus.moved_by)
         draft.settle(now)
-        return draft.step(Outcome.ELAPSED)
+        return draft.step(_ELAPSED)
 
     draft.settle(stimulus.at if stimulus.at < now else now)
     if isinstance(stimulus, Ordered):
@@ -56,7 +64,7 @@ def advance(
     if refusal is not None:
         return draft.step(Outcome(refusal.value))
     draft.settle(now, made_at=stimulus.at)
-    return draft.step(Outcome.FOLDED)
+    return draft.step(_FOLDED)
 
 
 def _order(draft: Draft, event: Ordered) -> Refusal | None:
@@ -68,19 +76,19 @@ def _order(draft: Draft, event: Ordered) -> Refusal | None:
         draft.purchases = after
     elif before is None or not before.days:
         draft.purchases = after
-        draft.signal(Signal.FIRST_ORDER)
+        draft.signal(_FIRST_ORDER)
         draft.ask_spell()
     elif event.at // DAY > before.last_at // DAY:
         returned = event.at > before.last_at + draft.playbook.lapse_age
         draft.end_spell(event.at)
         draft.purchases = after
-        draft.signal(Signal.RETURN if returned else Signal.ORDER)
+        draft.signal(_RETURN if returned else _ORDER_ON)
         draft.ask_spell()
     else:
         # The same day, or late and older: it moves what has not fired yet, and ends nothing.
         draft.purchases = after
         if draft.stage is Stage.NEW and after.days > 1:
-            draft.signal(Signal.ORDER)
+            draft.signal(_ORDER_ON)
         draft.ask_spell()
     return None
 

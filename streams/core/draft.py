@@ -4,7 +4,7 @@ It never outlives the call of `advance`, and nothing outside the core sees it.
 """
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from msgspec.structs import replace
 
@@ -28,6 +28,12 @@ from streams.core.stimuli import Status, TicketStep
 _LAPSE = "lapse"
 """Not a rule of the playbook: the instant at which the stage turns to LAPSED; its step is the
 spell's day."""
+
+# Each access to a member of an enumeration is a call in Python 3.11; these are in everyone's way.
+_SPELL: Final = int(Family.SPELL)
+_SUPPORT: Final = int(Family.SUPPORT)
+_LOGINS: Final = int(Family.LOGINS)
+_FOLDED: Final = Outcome.FOLDED
 
 _NO_RULE = Rule()
 _Subject = TypeVar("_Subject")
@@ -102,7 +108,27 @@ class Draft:
         self.ask_logins()
 
     def ask_spell(self) -> None:
-        """Ask the rules of silence for their instants."""
+        """Ask the rules of silence for the earliest of their instants; which it is, is asked when it
+        has come: nearly always there is an order before it."""
+        purchases = self.purchases
+        self._dues[_SPELL] = self._spell = None
+        if purchases is None or not purchases.days:
+            self._wakes[_SPELL] = NEVER
+            return
+        playbook = self.playbook
+        spell = Spell(purchases, playbook, self.lapsed_day)
+        if spell.lapsed:
+            self._ask_all_of_spell()
+            return
+        history = self._told()
+        wake = spell.lapse_at
+        for rule in SILENCE_RULES:
+            due = rule(spell, history, playbook, wake)
+            if due is not None and due.at < wake:
+                wake = due.at
+        self._wakes[_SPELL] = wake
+
+    def _ask_all_of_spell(self) -> None:
         purchases = self.purchases
         dues: list[Due] = []
         if purchases is not None and purchases.days:
@@ -112,11 +138,11 @@ class Draft:
                 self._ask_each(LAPSED_RULES, spell, dues)
             else:
                 dues.append(Due(spell.lapse_at, 0, _LAPSE, 0, spell.day, spell.starts_at))
-        self._remember(Family.SPELL, dues)
+        self._remember(_SPELL, dues)
 
     def _ask_again(self, fired: Due, spell: Spell) -> None:
         """One due of the spell has fired: only its own rule, and one it overrides, answer anew."""
-        dues = [due for due in self._dues[Family.SPELL] or () if due is not fired]
+        dues = [due for due in self._dues[_SPELL] or () if due is not fired]
         if fired.rule == _LAPSE:
             spell.lapsed = True
             self._ask_each(LAPSED_RULES, spell, dues)
@@ -126,21 +152,21 @@ class Draft:
                 dues = [due for due in dues if due.rule != overridden]
                 self._ask_each((BY_NAME[overridden],), spell, dues)
             self._ask_each((BY_NAME[fired.rule],), spell, dues)
-        self._remember(Family.SPELL, dues)
+        self._remember(_SPELL, dues)
 
     def ask_support(self) -> None:
         """Ask the rules of tickets."""
         dues: list[Due] = []
         if self.support is not None:
             self._ask_each(SUPPORT_RULES, self.support, dues)
-        self._remember(Family.SUPPORT, dues)
+        self._remember(_SUPPORT, dues)
 
     def ask_logins(self) -> None:
         """Ask the rules of logins."""
         dues: list[Due] = []
         if self.logins is not None:
             self._ask_each(LOGIN_RULES, self.logins, dues)
-        self._remember(Family.LOGINS, dues)
+        self._remember(_LOGINS, dues)
 
     def _ask_each(
         self,
@@ -154,7 +180,7 @@ class Draft:
             if due is not None:
                 dues.append(due)
 
-    def _remember(self, family: Family, dues: list[Due]) -> None:
+    def _remember(self, family: int, dues: list[Due]) -> None:
         self._dues[family] = dues
         wake = NEVER
         for due in dues:
@@ -163,7 +189,7 @@ class Draft:
         self._wakes[family] = wake
 
     def _ask(self, family: int) -> list[Due]:
-        (self.ask_spell, self.ask_support, self.ask_logins)[family]()
+        (self._ask_all_of_spell, self.ask_support, self.ask_logins)[family]()
         return self._dues[family] or []
 
     def _next(self, limit: int, reach: int) -> Due | None:
@@ -218,6 +244,8 @@ class Draft:
 
     def end_spell(self, at: int) -> None:
         """An order at `at`, on a later day, ends the spell; `purchases` still are those before it."""
+        if not self.firings:
+            return
         firings: list[Firing] = []
         achieved: Firing | None = None
         for firing in self.firings:
@@ -299,7 +327,7 @@ class Draft:
             self.lapsed_day,
             *self._wakes,
         )
-        if outcome is not Outcome.FOLDED and after == before:
+        if outcome is not _FOLDED and after == before:
             return Step(before, outcome)
         health = None
         if after.stage != before.stage or (

@@ -26,26 +26,12 @@ from functools import lru_cache
 from math import ceil, exp, expm1, log, log1p
 from typing import Final
 
-from msgspec import Struct
-
 from schemas.triggers import Driver, Score
 from streams.core.model import Model
+from streams.core.silence import Silence
 
 WEEK: Final = 604_800_000
 """Milliseconds in the model's unit of time."""
-
-
-class Silence(Struct, frozen=True, gc=False):
-    """What the score needs to know of a customer who stops buying now.
-
-    repeat_days: x. scale: s, in milliseconds. shape: g. odds: c, of having dropped out at the last
-    purchase.
-    """
-
-    repeat_days: int
-    scale: float
-    shape: float
-    odds: float
 
 
 def silence_of(model: Model, days: int, first_at: int, last_at: int) -> Silence:
@@ -68,8 +54,8 @@ def p_lapse(silence: Silence, lapse_age_ms: int, silent_ms: int) -> float:
     return reached / ((exp(-shape * log1p(silent_ms / scale)) if silent_ms > 0 else 1.0) + odds)
 
 
-def crossing(silence: Silence, lapse_age_ms: int, q: float) -> int:
-    """The first whole millisecond of silence, 0 to the lapse age, at which p_lapse(...) >= q.
+def crossing(silence: Silence, lapse_age_ms: int, q: float, least: int = 0) -> int:
+    """The first whole millisecond of silence, `least` or more, at which p_lapse(...) >= q.
 
     Exact in terms of `p_lapse` itself: the closed form proposes, and the two neighbours of the
     line are evaluated as `p_lapse` evaluates them; about three in a million proposals are a
@@ -78,29 +64,32 @@ def crossing(silence: Silence, lapse_age_ms: int, q: float) -> int:
     scale, shape, odds = silence.scale, silence.shape, silence.odds
     survives = exp(-shape * log1p(lapse_age_ms / scale))
     reached = survives + odds
-    if lapse_age_ms <= 0 or reached / (1.0 + odds) >= q:
-        return 0
+    if (
+        least >= lapse_age_ms
+        or reached / ((exp(-shape * log1p(least / scale)) if least > 0 else 1.0) + odds) >= q
+    ):
+        return least
     target = (survives + odds * (1.0 - q)) / q
     if target <= 0.0:  # everything has underflown: no closed form, so search all of it
-        return _search(silence, lapse_age_ms, q, lapse_age_ms)
+        return _search(silence, lapse_age_ms, q, lapse_age_ms, least)
     guess = scale * expm1(-log(target) / shape)
     due = ceil(guess) if guess < lapse_age_ms else lapse_age_ms
     if (
-        0 < due < lapse_age_ms
+        least < due < lapse_age_ms
         and reached / (exp(-shape * log1p(due / scale)) + odds) >= q
         and reached / (exp(-shape * log1p((due - 1) / scale)) + odds) < q
     ):
         return due
-    return _search(silence, lapse_age_ms, q, due)
+    return _search(silence, lapse_age_ms, q, due, least)
 
 
-def _search(silence: Silence, lapse_age_ms: int, q: float, guess: int) -> int:
+def _search(silence: Silence, lapse_age_ms: int, q: float, guess: int, least: int) -> int:
     """The crossing by evaluation alone: strides that double away from the guess, then bisection.
 
-    p_lapse < q at 0 is given, and p_lapse = 1 at the lapse age; so the line lies between them.
+    p_lapse < q at `least` is given, and p_lapse = 1 at the lapse age; so the line lies between them.
     """
-    below, above = 0, lapse_age_ms
-    probe, stride = min(max(guess, 1), lapse_age_ms), 1
+    below, above = least, lapse_age_ms
+    probe, stride = min(max(guess, least + 1), lapse_age_ms), 1
     while above - below > 1:
         if below < probe < above:
             if p_lapse(silence, lapse_age_ms, probe) >= q:

@@ -20,7 +20,8 @@ from typing import Final
 from schemas.triggers import Value
 from streams.core.model import Model
 from streams.core.playbook import Playbook, ValueOfCustomer
-from streams.core.score import WEEK, Silence
+from streams.core.score import WEEK
+from streams.core.silence import Silence
 
 WEEKS_A_YEAR: Final = 52.1775
 """365.2425 days, the mean year of the calendar."""

@@ -11,7 +11,8 @@ from agents.identify import identified
 from agents.rows import COMPLETE, NO_ID, NO_ORDER, BadRow, Form, Row, read_rows
 from schemas.events import Event
 from schemas.topics import LOGINS, PURCHASES, SUPPORT_TICKETS, TopicSpec
-from streams.intake import CHECK_IN, CheckedIn, SourceRecord
+from streams.checked import CheckedIn, SourceRecord
+from streams.intake import CHECK_IN
 from streams.playbook_file import load_playbook
 
 NOW = 1_750_000_000_000  # 2025-06-15T15:06:40Z

@@ -14,12 +14,13 @@ from schemas.customer import LONG_AGO, Customer
 from schemas.errors import Rejected
 from schemas.topics import CHURN_RISK, CUSTOMER_HEALTH, DEAD_LETTERS, SOURCES, WIN_BACK
 from schemas.triggers import ChurnRisk
+from streams.checked import CheckedIn, Refused, SourceRecord
 from streams.core.advance import advance
 from streams.core.message import since_epoch
 from streams.core.playbook import Playbook
 from streams.core.step import Outcome, Step
 from streams.core.stimuli import Elapsed, Stimulus
-from streams.intake import CHECK_IN, CheckedIn, Refused, SourceRecord, dead_letter
+from streams.intake import CHECK_IN, dead_letter
 from tests.streams.memory import Written
 
 TOO_LATE = Rejected("too_late", "older than the playbook's max_lateness behind the partition's clock")

@@ -19,7 +19,8 @@ from streams.commit import Changes
 from streams.core.message import since_epoch
 from streams.core.playbook import Playbook
 from streams.driver import TP, Batch, EndSight, Lease
-from streams.partition import Done, Partition, Terms
+from streams.fold import Terms
+from streams.partition import Done, Partition
 from streams.tables import Shard, apply, read_heads
 
 Headers = tuple[tuple[str, bytes], ...]
@@ -33,7 +34,7 @@ TRIGGERS = (CHURN_RISK, WIN_BACK)
 
 @dataclass(frozen=True, slots=True)
 class LogRecord:
-    """A record of a source topic (streams.intake.SourceRecord)."""
+    """A record of a source topic (streams.checked.SourceRecord)."""
 
     topic: str
     partition: int

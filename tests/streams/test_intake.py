@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from schemas.errors import Rejected
 from schemas.reasons import REASONS
 from schemas.topics import SOURCES
+from streams.checked import CheckedIn, Refused
 from streams.core.model import Model
 from streams.core.playbook import Playbook
 from streams.core.stimuli import LoggedIn, Ordered, Priority, Status, TicketStep
@@ -26,8 +27,6 @@ from streams.intake import (
     CUT,
     LARGEST_DEAD_LETTER,
     LARGEST_VALUE,
-    CheckedIn,
-    Refused,
     check_in_login,
     check_in_purchase,
     check_in_support_ticket,

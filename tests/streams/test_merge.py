@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from schemas.customer import LONG_AGO
 from schemas.errors import Rejected
+from streams.checked import AfterEnd, CheckedIn, Merged, Refused, SourceRecord
 from streams.core.model import Model
 from streams.core.playbook import Playbook
 from streams.core.stimuli import LoggedIn
-from streams.intake import CheckedIn, Refused, SourceRecord
-from streams.merge import AfterEnd, Merge, Merged
+from streams.merge import Merge
 from tests.streams.memory import LogRecord
 
 PLAYBOOK = Playbook(model=Model(r=0.637, alpha=7.310, a=0.807, b=1.228, p=6.28, q=3.62, gamma=14.98))

@@ -1,20 +1,36 @@
-"""Silence after a purchase day: risk_medium, risk_high, silent_for, second_order_due."""
+"""Silence after a purchase day: risk_medium, risk_high, silent_for, second_order_due.
 
-from schemas.customer import Purchases
+Who only wants to know when the first of them is due tells each the earliest instant so far,
+`before`: a rule that cannot be due before it may answer None without working out when it is.
+"""
+
+from schemas.customer import NEVER, Purchases
 from streams.core.firings import History
 from streams.core.playbook import DAY, Playbook, Risk
 from streams.core.rules.due import Due
-from streams.core.score import Silence, crossing, p_lapse, silence_of
+from streams.core.score import crossing, silence_of
+from streams.core.silence import Silence
 
 
 class Spell:
     """A silence after a purchase day; only an order on a later day ends it.
 
     starts_at: start of the spell's day, which names it. last_at: the newest order of that day.
-    lapsed: its lapse has been settled.
+    lapsed: its lapse has been settled. crossed: a threshold of P(lapse), and the silence that
+    reaches it; no higher one is reached before.
     """
 
-    __slots__ = ("day", "days", "first_at", "lapse_at", "lapsed", "last_at", "silence", "starts_at")
+    __slots__ = (
+        "crossed",
+        "day",
+        "days",
+        "first_at",
+        "lapse_at",
+        "lapsed",
+        "last_at",
+        "silence",
+        "starts_at",
+    )
 
     def __init__(self, purchases: Purchases, playbook: Playbook, lapsed_day: int) -> None:
         self.first_at = purchases.first_at
@@ -24,15 +40,16 @@ class Spell:
         self.starts_at = self.day * DAY
         self.lapsed = self.day == lapsed_day
         self.lapse_at = self.last_at + playbook.lapse_age
+        self.crossed = (0.0, 0)
         self.silence: Silence = silence_of(playbook.model, self.days, self.first_at, self.last_at)
 
 
-def risk_high(spell: Spell, history: History, playbook: Playbook) -> Due | None:
+def risk_high(spell: Spell, history: History, playbook: Playbook, before: int = NEVER) -> Due | None:
     """P(lapse) reaches the upper threshold."""
-    return _risk("risk_high", 1, playbook.risk_high, spell, history, playbook)
+    return _risk("risk_high", 1, playbook.risk_high, spell, history, playbook, before)
 
 
-def risk_medium(spell: Spell, history: History, playbook: Playbook) -> Due | None:
+def risk_medium(spell: Spell, history: History, playbook: Playbook, before: int = NEVER) -> Due | None:
     """P(lapse) reaches the lower threshold, unless the upper has been reached before."""
     high = playbook.risk_high
     if (
@@ -41,21 +58,24 @@ def risk_medium(spell: Spell, history: History, playbook: Playbook) -> Due | Non
         and history.has_fired("risk_high", high.version, 0, spell.starts_at)
     ):
         return None
-    return _risk("risk_medium", 2, playbook.risk_medium, spell, history, playbook)
+    return _risk("risk_medium", 2, playbook.risk_medium, spell, history, playbook, before)
 
 
 def _risk(  # noqa: PLR0917 - by position: it is asked twice for each purchase
-    name: str, rank: int, rule: Risk | None, spell: Spell, history: History, playbook: Playbook
+    name: str, rank: int, rule: Risk | None, spell: Spell, history: History, playbook: Playbook, before: int
 ) -> Due | None:
     # Void for good at the lapse: what held it back till then may be forgotten by now.
     if rule is None or spell.lapsed or (spell.days == 1 and not playbook.include_first_order):
         return None
     if history.has_fired(name, rule.version, 0, spell.starts_at):
         return None
-    silent = rule.min_silence
-    # The score never falls while the silence lasts: where it has crossed by then, when does not matter.
-    if p_lapse(spell.silence, playbook.lapse_age, silent) < rule.probability:
-        silent = crossing(spell.silence, playbook.lapse_age, rule.probability)
+    lower, reached = spell.crossed
+    least = reached if reached > rule.min_silence and rule.probability >= lower else rule.min_silence
+    if spell.last_at + least >= before:
+        return None
+    silent = crossing(spell.silence, playbook.lapse_age, rule.probability, least)
+    if silent > least:
+        spell.crossed = (rule.probability, silent)
     at = spell.last_at + silent
     at = history.after_cool_down(name, 0, at, rule.cool_down)
     if at >= spell.lapse_at:
@@ -63,13 +83,15 @@ def _risk(  # noqa: PLR0917 - by position: it is asked twice for each purchase
     return Due(at, rank, name, rule.version, 0, spell.starts_at, at_once=at == spell.last_at)
 
 
-def silent_for(spell: Spell, history: History, playbook: Playbook) -> Due | None:
+def silent_for(spell: Spell, history: History, playbook: Playbook, before: int = NEVER) -> Due | None:
     """The shortest of the listed silences that has not fired yet."""
     rule = playbook.silent_for
     if rule is None:
         return None
     next_due: Due | None = None
     for days in rule.days:
+        if spell.last_at + days * DAY >= before:
+            continue
         if history.has_fired("silent_for", rule.version, days, spell.starts_at):
             continue
         at = history.after_cool_down("silent_for", days, spell.last_at + days * DAY, rule.cool_down)
@@ -78,10 +100,10 @@ def silent_for(spell: Spell, history: History, playbook: Playbook) -> Due | None
     return next_due
 
 
-def second_order_due(spell: Spell, history: History, playbook: Playbook) -> Due | None:
+def second_order_due(spell: Spell, history: History, playbook: Playbook, before: int = NEVER) -> Due | None:
     """One order, and none since."""
     rule = playbook.second_order_due
-    if rule is None or spell.days > 1:
+    if rule is None or spell.days > 1 or spell.first_at + rule.after >= before:
         return None
     if history.has_fired("second_order_due", rule.version, 0, spell.starts_at):
         return None

@@ -1,0 +1,301 @@
+"""What a batch does to the customers of one partition, in memory: clock, deadlines, decisions.
+
+The clock steps with each merged record, and every deadline below it is settled before the record
+is folded. Nothing here waits, and nothing is written: what a batch changes is collected in its
+`Work`, which `streams/partition.py` commits and then lets into the table. Every event passes
+through `fold`, so it is written flat.
+"""
+
+from collections import Counter, deque
+from dataclasses import dataclass
+
+from msgspec.structs import replace
+
+from schemas.codec import headers_and_body
+from schemas.customer import NEVER, Customer, PartitionRecord, SourcePosition
+from schemas.errors import Rejected
+from schemas.record import PARTITION_KEY, STAGE_AT, Fingerprint, pack, pack_partition, raw_head, unpack
+from schemas.topics import CHANGELOG, CHURN_RISK, CUSTOMER_HEALTH, DEAD_LETTERS, SOURCES, WIN_BACK, Topics
+from schemas.triggers import ChurnRisk, MovedBy, WinBack
+from streams.checked import CheckedIn, Merged, Refused
+from streams.commit import Changes, Record
+from streams.core.advance import advance
+from streams.core.message import since_epoch
+from streams.core.playbook import Playbook
+from streams.core.step import Outcome, Step, wake_of
+from streams.core.stimuli import Elapsed, Stimulus
+from streams.intake import dead_letter
+from streams.metrics import Tally
+from streams.partitioner import Placement
+from streams.tables import Shard
+from streams.timers import Deadlines
+
+SOURCE_NAMES = tuple(topic.name for topic in SOURCES)
+_TOO_LATE = Rejected("too_late", "older than the playbook's max_lateness behind the partition's clock")
+_FOLDED = Outcome.FOLDED
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What all partitions of a worker have in common.
+
+    end: with the event clock the instant (ms) at which the replay ends; None with the wall clock.
+    """
+
+    playbook: Playbook
+    partitions: int
+    topics: Topics
+    end: int | None
+    batch_records: int
+    buffer_bytes: int
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """What deadlines are computed with now."""
+        return Fingerprint(self.playbook.fingerprint_model, self.playbook.fingerprint_playbook)
+
+
+class Work:
+    """One batch being folded.
+
+    wall: the wall clock (ms) when it began. budget: records and deadlines it may still take on.
+    dirty: customers it has changed. folded: records folded, by topic; the plain case is counted
+    apart, since it is nearly all of them.
+    """
+
+    __slots__ = ("budget", "changes", "consumed", "dirty", "folded", "tally", "wall")
+
+    def __init__(self, wall: int, budget: int) -> None:
+        self.wall = wall
+        self.budget = budget
+        self.dirty: dict[bytes, Customer] = {}
+        self.changes = Changes()
+        self.tally = Tally()
+        self.consumed = 0
+        self.folded = [0] * len(SOURCES)
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to commit."""
+        return not (self.consumed or self.dirty)
+
+
+class Fold:
+    """The customers of one partition; one batch at a time between `begin` and `settle`."""
+
+    def __init__(self, number: int, terms: Terms, shard: Shard, record: PartitionRecord) -> None:
+        self.clock = record.clock
+        self.positions = [(source.next_offset, source.newest) for source in record.sources]
+        """For each source topic the next offset, and the running maximum of `occurred_at`."""
+        self._terms = terms
+        self._shard = shard
+        self._records = shard.records
+        self._changelog = terms.topics.name(CHANGELOG)
+        # Live, there is no end: who asks how the partition stands must not take it for a finished replay.
+        self._until = None if terms.end is None else record.until
+        self._ends = tuple([source.end for source in record.sources])
+        self._dirty: dict[bytes, Customer] = {}
+        self._deadlines = Deadlines(shard.deadlines, self._wake_of)
+        self._refit: deque[tuple[bytes, MovedBy]] = deque(self._foreign())
+        self._placement = Placement(number, terms.partitions)
+
+    def begin(self, wall: int) -> Work:
+        """A batch; what an earlier one has not settled is forgotten with it."""
+        work = Work(wall, self._terms.batch_records)
+        self._dirty = work.dirty
+        return work
+
+    def fold(self, taken: deque[Merged], limit: int, work: Work) -> bool:
+        """Fold at most `limit` of what was taken; False where settling what is due before used the
+        budget up."""
+        bounded = self._terms.end is not None
+        deadlines, positions, folded = self._deadlines, self.positions, work.folded
+        left = min(limit, work.budget, len(taken))
+        while left > 0 and work.budget > 0:
+            left -= 1
+            merged = taken[0]
+            source, item, newest = merged.source, merged.item, merged.newest
+            if newest > self.clock:
+                # Live, an event dated ahead of us lets no more time pass than has passed; a replay owes
+                # the wall nothing, or it would say something else tomorrow.
+                watermark = newest if bounded or newest < work.wall else work.wall
+                if deadlines.next_at < watermark:
+                    if not self.reach(watermark, work):
+                        return False
+                elif watermark > self.clock:
+                    self.clock = watermark
+            taken.popleft()
+            positions[source] = (item.offset + 1, newest)
+            work.consumed += 1
+            work.budget -= 1
+            if type(item) is CheckedIn:
+                outcome = self._advance(work, item.key, item.stimulus, self.clock).outcome
+                if outcome is _FOLDED:
+                    folded[source] += 1
+                else:
+                    work.tally.records[SOURCE_NAMES[source], outcome] += 1
+                    if outcome is Outcome.TOO_LATE:
+                        self._refuse(work, source, Refused(item.offset, item.record, _TOO_LATE))
+            elif type(item) is Refused:
+                work.tally.records[SOURCE_NAMES[source], "dead_letter"] += 1
+                self._refuse(work, source, item)
+            else:
+                work.tally.records[SOURCE_NAMES[source], "after_end"] += 1
+        return True
+
+    def reach(self, at: int, work: Work) -> bool:
+        """Step the clock to `at` and settle every deadline below it; False where the budget ran out."""
+        clock = max(self.clock, at)
+        while self._deadlines.next_at < clock:
+            entry = self._deadlines.pop_before(clock)
+            if entry is None:
+                break
+            if work.budget <= 0:
+                self._deadlines.push(*entry)
+                return False
+            due, key = entry
+            work.budget -= 1
+            if self._advance(work, key, Elapsed(), clock).triggers:
+                reached = work.wall if self._terms.end is None else clock
+                work.tally.lateness.append((reached - due) / 1000)
+        self.clock = clock
+        return True
+
+    def recompute(self, work: Work) -> bool:
+        """Recompute deadlines that another model or playbook had computed; False if budget ran out."""
+        while self._refit:
+            if work.budget <= 0:
+                return False
+            work.budget -= 1
+            key, moved_by = self._refit.popleft()
+            if key in self._records:
+                # Moved or not, the customer is written under the new fingerprint: it counts as work,
+                # and the next start need not ask again.
+                work.dirty[key] = self._advance(work, key, Elapsed(moved_by), self.clock).customer
+        return True
+
+    def close(self, work: Work) -> None:
+        """The batch is complete: add the state it leaves to what it changes, and count it."""
+        fingerprint = self._terms.fingerprint
+        records = [Record(key, pack(customer, fingerprint)) for key, customer in work.dirty.items()]
+        records.append(Record(PARTITION_KEY, pack_partition(self.record)))
+        work.changes.topics[self._changelog] = records
+        for name, count in zip(SOURCE_NAMES, work.folded, strict=True):
+            if count:
+                work.tally.records[name, _FOLDED] += count
+
+    def settle(self, work: Work) -> None:
+        """The transaction is committed: now it is so in memory too."""
+        self._dirty = {}
+        records, stages = self._records, self._shard.stages
+        for record in work.changes.topics[self._changelog]:
+            key, value = record.key, record.value
+            if key is None or value is None or key == PARTITION_KEY:
+                continue
+            before = records.get(key)
+            if before is None:
+                stages[value[STAGE_AT]] += 1
+            elif before[STAGE_AT] != value[STAGE_AT]:
+                stages[before[STAGE_AT]] -= 1
+                stages[value[STAGE_AT]] += 1
+            records[key] = value
+        self._deadlines.tidy(self._entries)
+
+    @property
+    def record(self) -> PartitionRecord:
+        """Where the partition stands."""
+        purchases, logins, tickets = [
+            SourcePosition(offset, newest, end)
+            for (offset, newest), end in zip(self.positions, self._ends, strict=True)
+        ]
+        return PartitionRecord((purchases, logins, tickets), self.clock, self._until)
+
+    @property
+    def next_at(self) -> int:
+        """The earliest deadline (ms), stale or not; NEVER for none."""
+        return self._deadlines.next_at
+
+    @property
+    def deadlines(self) -> int:
+        """How many deadlines are pending, a few stale ones among them."""
+        return len(self._deadlines)
+
+    @property
+    def stages(self) -> Counter[int]:
+        """How many customers are in each stage."""
+        return self._shard.stages
+
+    # One decision
+
+    def _advance(self, work: Work, key: bytes, stimulus: Stimulus, now: int) -> Step:
+        customer = work.dirty.get(key)
+        if customer is None:
+            value = self._records.get(key)
+            if value is None:
+                self._placement.check(key)
+            else:
+                customer = unpack(value)
+        step = advance(key.decode(), customer, stimulus, now=now, playbook=self._terms.playbook)
+        after = step.customer
+        if after is customer or (customer is None and step.outcome is not _FOLDED):
+            return step
+        work.dirty[key] = after
+        wake_at = wake_of(after)
+        if wake_at != NEVER:
+            self._deadlines.push(wake_at, key)
+        for trigger in step.triggers:
+            self._emit(work, key, trigger)
+        for rule, reason in step.suppressed:
+            work.tally.suppressed[rule, reason] += 1
+        if step.health is not None:
+            headers, body = headers_and_body(step.health)
+            work.changes.add(self._terms.topics.name(CUSTOMER_HEALTH), Record(key, body, headers))
+        return step
+
+    def _emit(self, work: Work, key: bytes, trigger: ChurnRisk | WinBack) -> None:
+        work.tally.triggers[trigger.rule, trigger.kind] += 1
+        about = since_epoch(trigger.ended_at or trigger.due_at)
+        limit = self._terms.playbook.staleness_limit
+        if self._terms.end is not None:
+            marked = replace(trigger, origin="replay", stale=since_epoch(trigger.detected_at) - about > limit)
+        elif work.wall - about > limit:
+            marked = replace(trigger, origin="backfill", stale=True)
+        else:
+            marked = trigger
+        headers, body = headers_and_body(marked)
+        topic = CHURN_RISK if isinstance(trigger, ChurnRisk) else WIN_BACK
+        work.changes.add(self._terms.topics.name(topic), Record(key, body, headers))
+
+    def _refuse(self, work: Work, source: int, item: Refused) -> None:
+        key, value, headers = dead_letter(item.record, item.rejected)
+        work.changes.add(self._terms.topics.name(DEAD_LETTERS[source]), Record(key, value, headers))
+        work.tally.dead_letters[SOURCE_NAMES[source], item.rejected.reason] += 1
+
+    # What is known
+
+    def _wake_of(self, key: bytes) -> int:
+        customer = self._dirty.get(key)
+        if customer is not None:
+            return wake_of(customer)
+        value = self._records.get(key)
+        return NEVER if value is None else raw_head(value)[1]
+
+    def _entries(self) -> list[tuple[int, bytes]]:
+        entries: list[tuple[int, bytes]] = []
+        for key, value in self._records.items():
+            wake_at = raw_head(value)[1]
+            if wake_at != NEVER:
+                entries.append((wake_at, key))
+        return entries
+
+    def _foreign(self) -> list[tuple[bytes, MovedBy]]:
+        """The customers whose deadlines another model or playbook has computed, and which it was."""
+        ours = self._terms.fingerprint
+        if self._shard.fingerprints <= {ours}:
+            return []
+        found: list[tuple[bytes, MovedBy]] = []
+        for key, value in self._records.items():
+            _, _, model, playbook, _ = raw_head(value)
+            if (model, playbook) != ours:
+                found.append((key, "playbook" if playbook != ours.playbook else "model"))
+        return found
