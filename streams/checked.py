@@ -1,10 +1,10 @@
 """What intake and merge hand on: records of the source topics, checked in or refused, in their order."""
 
-from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from msgspec import Struct
 
+from schemas.codec import Headers
 from schemas.errors import Rejected
 from streams.core.stimuli import LoggedIn, Ordered, TicketStep
 
@@ -37,8 +37,8 @@ class SourceRecord(Protocol):
         """The event."""
 
     @property
-    def headers(self) -> Sequence[tuple[str, bytes]]:
-        """Kafka allows a header without a value, which then is None."""
+    def headers(self) -> Headers:
+        """As they came."""
 
 
 class CheckedIn(Struct, frozen=True, gc=False):

@@ -15,6 +15,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import InvalidProducerEpoch, KafkaError, ProducerFenced
 from msgspec import Struct
 
+from schemas.codec import Headers
 from schemas.errors import BrokerUnreachable, Fatal, Fenced, WinbackError
 from streams.connection import client_arguments, start, translated
 from streams.settings import Settings
@@ -28,7 +29,7 @@ class Record(Struct, frozen=True, gc=False):
 
     key: bytes | None
     value: bytes | None
-    headers: list[tuple[str, bytes]] = []
+    headers: Headers = ()
 
 
 @dataclass(slots=True)

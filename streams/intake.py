@@ -6,14 +6,14 @@ refuse goes to the topic's dead letters by `dead_letter`. Ids are opaque from he
 64-bit hashes and the key.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from hashlib import blake2b
 from struct import Struct as Layout
 from types import MappingProxyType
 from typing import Final
 
-from schemas.codec import decode_login, decode_purchase, decode_support_ticket
+from schemas.codec import Headers, decode_login, decode_purchase, decode_support_ticket
 from schemas.errors import Rejected
 from schemas.events import TicketPriority, TicketStatus
 from schemas.reasons import Reason
@@ -161,15 +161,13 @@ def _refused(record: SourceRecord, error: Rejected) -> Refused:
     return Refused(record.offset, record, Rejected(error.reason, error.detail))
 
 
-def dead_letter(
-    record: SourceRecord, rejected: Rejected
-) -> tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]:
+def dead_letter(record: SourceRecord, rejected: Rejected) -> tuple[bytes | None, bytes | None, Headers]:
     """Key, value and headers of a dead letter: as they came, and why and whence in Spring's headers.
 
     The headers of an earlier refusal give way to the new ones. Beyond LARGEST_DEAD_LETTER the
     original headers, the value and last the key are cut, and a header says so.
     """
-    own = [
+    own: Headers = [
         ("kafka_dlt-original-topic", record.topic.encode()),
         ("kafka_dlt-original-partition", str(record.partition).encode()),
         ("kafka_dlt-original-offset", str(record.offset).encode()),
@@ -182,13 +180,13 @@ def dead_letter(
     kept = [header for header in record.headers if header[0] not in replaced]
     key, value = record.key, record.value
     if _size(key, value, kept) + _size(None, None, own) <= LARGEST_DEAD_LETTER:
-        return key, value, kept + own
+        return key, value, [*kept, *own]
     return _cut(key, value, kept, own)
 
 
 def _cut(
-    key: bytes | None, value: bytes | None, kept: list[tuple[str, bytes]], own: list[tuple[str, bytes]]
-) -> tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]:
+    key: bytes | None, value: bytes | None, kept: Headers, own: Headers
+) -> tuple[bytes | None, bytes | None, Headers]:
     """The dead letter with the parts that exceed the room cut: the key has precedence, headers the least."""
     cut: list[str] = []
     room = LARGEST_DEAD_LETTER - _size(None, None, own) - 100  # what the header that tells of it takes
@@ -201,12 +199,12 @@ def _cut(
         cut.append("value")
     room -= len(value or b"")
     if _size(None, None, kept) > room:
-        kept = []
+        kept = ()
         cut.append("headers")
     return key, value, [*kept, *own, (CUT, ",".join(cut).encode())]
 
 
-def _size(key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes]]) -> int:
+def _size(key: bytes | None, value: bytes | None, headers: Headers) -> int:
     """About the bytes on the wire; 10 a header covers the lengths before its parts."""
     parts = sum(len(name.encode()) + len(content or b"") + 10 for name, content in headers)
     return len(key or b"") + len(value or b"") + parts

@@ -4,6 +4,13 @@ import logging
 import os
 from collections.abc import Iterator
 
+from streams.compiled import VARIABLE, use
+
+# Tests run the plain sources, which are the definition; WINBACK_COMPILED=1 has them run what was
+# compiled of them. Commands that tests start use that in any case.
+if os.environ.get(VARIABLE) == "1":
+    assert use(), "nothing has been compiled of these sources: winback compile"
+
 import pytest
 from hypothesis import HealthCheck, settings
 

@@ -23,7 +23,7 @@ from streams.fold import Terms
 from streams.partition import Done, Partition
 from streams.tables import Shard, apply, read_heads
 
-Headers = tuple[tuple[str, bytes], ...]
+Headers = tuple[tuple[str, bytes | None], ...]
 Written = tuple[bytes | None, bytes | None, Headers]
 """Key, value and headers of a record that was committed."""
 

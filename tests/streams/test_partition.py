@@ -19,7 +19,7 @@ from streams.intake import CLOCK_TOLERANCE_MS
 from streams.partitioner import partition_of
 from streams.playbook_file import load_playbook
 from tests.flows.events import START, login, purchase, ticket
-from tests.streams.memory import SOURCE_TOPICS, TOPICS, Stand
+from tests.streams.memory import SOURCE_TOPICS, TOPICS, Headers, Stand
 
 PLAYBOOK = load_playbook(None, None)
 END = START + 400 * DAY
@@ -46,9 +46,9 @@ def said(stand: Stand) -> list[tuple[str, str, str]]:
     return [(trigger.customer_id, trigger.rule, trigger.kind) for trigger in stand.journal.triggers()]
 
 
-def reason(headers: tuple[tuple[str, bytes], ...]) -> str:
+def reason(headers: Headers) -> str:
     """Why a record became a dead letter."""
-    return dict(headers)["winback-reason"].decode()
+    return (dict(headers)["winback-reason"] or b"").decode()
 
 
 # ------------------------------------------------------------------------------- clock and deadlines
