@@ -27,14 +27,14 @@ NOT_OURS: Final = "(none)"
 class Count:
     """How many dead letters a topic has for one reason, and when the first and the last were refused.
 
-    reason: None for what Winback has not written.
+    reason: None for what Winback has not written. first, last: None where their timestamps say nothing.
     """
 
     topic: str
     reason: str | None
     count: int
-    first: datetime
-    last: datetime
+    first: datetime | None
+    last: datetime | None
 
 
 class Base64(Struct):
@@ -114,7 +114,7 @@ async def counted(settings: Settings, selection: Selection) -> list[Count]:
             found[letter.source.name, letter.reason] = (count + 1, min(first, at), max(last, at))
     order = [source.name for source in selection.sources]
     return [
-        Count(topic, reason or None, count, instant(first), instant(last))
+        Count(topic, reason or None, count, _instant(first), _instant(last))
         for (topic, reason), (count, first, last) in sorted(
             found.items(), key=lambda item: (order.index(item[0][0]), -item[1][0], item[0][1])
         )
@@ -162,14 +162,14 @@ def described(letter: DeadLetter, *, with_value: bool) -> "Text":
     from rich.text import Text
 
     text = Text(f"{letter.topic} {letter.partition}:{letter.offset}", style="bold")
-    text.append(f"  {_time(letter.refused_at)}  ", style="dim not bold")
+    text.append(f"  {_words(_instant(letter.refused_at))}  ", style="dim not bold")
     text.append(letter.reason or NOT_OURS, style="bold red")
     if letter.detail:
         text.append(f"  {printable(letter.detail.encode())}", style="not bold")
     fields = [("key", printable(letter.key))]
     if (original := letter.original) is not None:
         place = f"{printable(original.topic.encode())} {original.partition}:{original.offset}"
-        fields.append(("from", f"{place}, written {_time(original.timestamp)}"))
+        fields.append(("from", f"{place}, written {_words(_instant(original.timestamp))}"))
     if letter.cut:
         fields.append(("cut", ", ".join(printable(part.encode()) for part in letter.cut)))
     fields += [
@@ -206,8 +206,7 @@ def _instant(at: int) -> datetime | None:
         return None
 
 
-def _time(at: int) -> str:
-    moment = _instant(at)
+def _words(moment: datetime | None) -> str:
     return "at no known time" if moment is None else f"{moment:%Y-%m-%d %H:%M:%S}Z"
 
 
@@ -218,6 +217,6 @@ def _print_counts(counts: list[Count]) -> None:
     for title in ("topic", "reason", "count", "first", "last"):
         table.add_column(title, justify="right" if title == "count" else "left", overflow="fold")
     for each in counts:
-        when = [f"{moment:%Y-%m-%d %H:%M:%S}Z" for moment in (each.first, each.last)]
+        when = [_words(moment) for moment in (each.first, each.last)]
         table.add_row(each.topic, printable((each.reason or NOT_OURS).encode()), f"{each.count:,}", *when)
     output().print(table)
