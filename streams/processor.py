@@ -5,7 +5,8 @@ changelog, then go on where the partition records say.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 import structlog
 from aiokafka import AIOKafkaConsumer
@@ -13,7 +14,7 @@ from aiokafka.structs import TopicPartition
 from msgspec.structs import replace
 
 from schemas.customer import LONG_AGO, PartitionRecord, SourcePosition
-from schemas.errors import ConfigurationError, Fatal, Fenced, StateError, WinbackError
+from schemas.errors import ConfigurationError, Fatal, Fenced, WinbackError
 from schemas.topics import CHANGELOG, SOURCES
 from streams.clock import wall_ms
 from streams.commit import Committer
@@ -22,12 +23,17 @@ from streams.core.lifecycle import LABELS
 from streams.core.message import since_epoch
 from streams.core.playbook import Playbook
 from streams.driver import TP, Batch, Source
+from streams.driver.identities import ask_identities
+from streams.lineage import SOURCES_HEADER, Lineage, contradiction, pack_lineage
 from streams.metrics import Metrics
 from streams.partition import Done, Partition, Terms
 from streams.settings import Settings
-from streams.tables import Shard, load
+from streams.tables import Shard, Unreadable, load, newest_position
 
 _log = structlog.get_logger(__name__)
+
+_TOLD_QUARANTINED: Final = 1000
+"""Places named one by one in the log; where more than that is broken, a count says so."""
 
 
 def end_of(settings: Settings) -> int | None:
@@ -111,10 +117,11 @@ class Processor:
         self._tell_progress()
         topic = self._terms.topics.name(CHANGELOG)
         report = await load(self._settings, topic, self._shards, partitions, progress=self._tell_progress)
-        if report.errors:
-            raise StateError(
-                f"{len(report.errors)} state records cannot be read, the first: {report.errors[0]}"
-            )
+        self._tell_quarantined(report.errors)
+        stamp = [(SOURCES_HEADER, pack_lineage(await self._lineage(partitions)))]
+        for number, committer in self._committers.items():
+            committer.stamp = stamp
+            committer.changelog_next = self._shards[number].changelog_next
         records = await self._starting_points(partitions)
         for number, record in records.items():
             partition = Partition(
@@ -223,6 +230,48 @@ class Processor:
             behind = 0 if end is None else max(0, end - offset)
             age = (now - newest) / 1000 if behind and newest > LONG_AGO else 0.0
             self._metrics.set_lag(topic.name, partition.number, records=behind, seconds=age)
+
+    def _tell_quarantined(self, errors: Sequence[Unreadable]) -> None:
+        for error in errors:
+            self._metrics.quarantined.labels(error.reason).inc(error.records)
+        for error in errors[:_TOLD_QUARANTINED]:
+            _log.error(
+                "quarantined",
+                topic=error.topic,
+                partition=error.partition,
+                offset=error.offset,
+                reason=error.reason,
+                records=error.records,
+            )
+        if len(errors) > _TOLD_QUARANTINED:
+            _log.error("quarantined_more", places=len(errors) - _TOLD_QUARANTINED)
+
+    async def _lineage(self, partitions: frozenset[int]) -> Lineage:
+        """The topics as they are now. TopicsError or Gap where the state was made from others."""
+        topics = self._terms.topics
+        names = [topics.name(topic) for topic in (*SOURCES, CHANGELOG)]
+        known = await ask_identities(self._settings, names)
+        found = Lineage(
+            self._terms.partitions, {name: known[name].identity if name in known else "" for name in names}
+        )
+        shards = [self._shards[number] for number in sorted(partitions)]
+        recorded = [shard.lineage for shard in shards if shard.lineage is not None]
+        if not recorded and all(shard.partition_record is None for shard in shards):
+            # A new application; or an old one to which somebody has added partitions.
+            recorded += await self._lineage_elsewhere(partitions)
+        for each in recorded:
+            if (wrong := contradiction(each, found)) is not None:
+                raise wrong
+        return found
+
+    async def _lineage_elsewhere(self, partitions: frozenset[int]) -> list[Lineage]:
+        """What the newest partition record of another partition says, if any has one."""
+        topic = self._terms.topics.name(CHANGELOG)
+        for number in sorted(frozenset(range(self._terms.partitions)) - partitions):
+            shard = await newest_position(self._settings, topic, number)
+            if shard.partition_record is not None:
+                return [] if shard.lineage is None else [shard.lineage]
+        return []
 
     async def _starting_points(self, partitions: frozenset[int]) -> dict[int, PartitionRecord]:
         """Where each partition goes on; a new one at the beginning of its topics."""
