@@ -5,6 +5,7 @@ changelog, then go on where the partition records say.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
@@ -25,8 +26,9 @@ from streams.core.playbook import Playbook
 from streams.driver import TP, Batch, Source
 from streams.driver.identities import ask_identities
 from streams.lineage import SOURCES_HEADER, Lineage, contradiction, pack_lineage
-from streams.metrics import Metrics
+from streams.metrics import Metrics, Tally
 from streams.partition import Done, Partition, Terms
+from streams.refusals import Refusals
 from streams.settings import Settings
 from streams.tables import Shard, Unreadable, load, newest_position
 
@@ -70,6 +72,7 @@ class Processor:
         self._terms = terms
         self._shards = shards
         self._metrics = metrics
+        self._refusals = Refusals(settings.dead_letter_share, settings.dead_letter_window)
         self._source: Source | None = None
         self._partitions: dict[int, Partition] = {}
         self._committers: dict[int, Committer] = {}
@@ -218,8 +221,25 @@ class Processor:
 
     def _committed(self, partition: Partition, done: Done) -> None:
         self._metrics.add(done.tally, fold_seconds=done.fold_seconds, flush_seconds=done.flush_seconds)
+        self._judge(done.tally)
         if partition.finished and all(each.finished for each in self._partitions.values()):
             self.finished.set()
+
+    def _judge(self, tally: Tally) -> None:
+        """Fatal where too much of what came last was refused: then the records are not to blame."""
+        records, refused = Counter[str](), Counter[str]()
+        for (topic, _), count in tally.records.items():
+            records[topic] += count
+        for (topic, _), count in tally.dead_letters.items():
+            refused[topic] += count
+        for topic, count in records.items():
+            burst = self._refusals.add(topic, count - refused[topic], refused[topic])
+            if burst is not None:
+                raise Fatal(
+                    f"{burst.refused} of the last {burst.records} records of {burst.topic} became dead "
+                    f"letters, more than WINBACK_DEAD_LETTER_SHARE ({self._settings.dead_letter_share:g}) "
+                    "allows: was something deployed wrongly, here or at the producer? See docs/operations.md"
+                )
 
     def _show(self, partition: Partition) -> None:
         customers = {LABELS[stage]: count for stage, count in partition.stages.items()}
