@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format lock clean
+.PHONY: help setup demo test soak check format lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -49,6 +49,13 @@ demo: setup ## a broker, real purchase history, a worker, and a table of how goo
 
 test: setup ## all tests; real Kafka is started by the tests themselves
 	@exec $(BIN)/python -m pytest
+
+FAULTS ?= 50
+SEEDS ?= 1
+BROKERS ?= 1
+
+soak: setup ## random faults against real workers: make soak FAULTS=50 SEEDS=1,2,3,4,5 BROKERS=3
+	@exec $(BIN)/python -m tests.kafka.faults.soak --faults $(FAULTS) --seeds $(SEEDS) --brokers $(BROKERS)
 
 check: setup ## ruff, mypy strict, and the contracts of imports
 	@$(BIN)/ruff check .

@@ -1,22 +1,22 @@
 """The command line: every command, its options, and where its work is done.
 
-Each body is one call into the command's module, imported only then: `winback --help` needs neither
-Kafka clients nor scipy. `main` is where errors become one line and an exit code.
+Those of `winback dlt` stand in agents/dead_letter_commands.py. Each body is one call into the
+command's module, imported only then: `winback --help` needs neither Kafka clients nor scipy. `main`
+is where errors become one line and an exit code.
 """
 
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from agents.console import ExitCode, exit_code, print_error
+from agents.dead_letter_commands import dlt
+from agents.options import ApplicationId, AsJson, Bootstrap, ModelFile, PlaybookFile, settings_of
 from schemas.errors import WinbackError
-
-if TYPE_CHECKING:
-    from streams.settings import Settings
 
 EXIT_CODES = (
     "Exit codes: 0 done; 1 something is wrong with what was checked or read; 2 a mistake in an option, "
@@ -35,35 +35,7 @@ app = typer.Typer(
 )
 topics = typer.Typer(help="The topics a worker needs: create what is missing, check what is there.")
 app.add_typer(topics, name="topics", no_args_is_help=True)
-
-# Options that several commands share. Each overrides its environment variable.
-Bootstrap = Annotated[
-    str | None,
-    typer.Option(metavar="HOST:PORT", help="Kafka brokers, separated by commas. Else WINBACK_BOOTSTRAP."),
-]
-ApplicationId = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME", help="Names the group, its changelog and its state. Else WINBACK_APPLICATION_ID."
-    ),
-]
-PlaybookFile = Annotated[
-    Path | None,
-    typer.Option("--playbook", metavar="FILE", help="Rules and thresholds (TOML). Else WINBACK_PLAYBOOK."),
-]
-ModelFile = Annotated[
-    Path | None,
-    typer.Option("--model", metavar="FILE", help="What `winback fit` wrote. Else WINBACK_MODEL."),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout, for programs.")]
-
-
-def _settings(context: typer.Context, **options: object) -> "Settings":
-    """Settings from the environment, then options before the command, then the command's own."""
-    from agents.configuration import read_settings
-
-    own = {name: value for name, value in options.items() if value is not None}
-    return read_settings(**{**context.obj, **own})
+app.add_typer(dlt, name="dlt", no_args_is_help=True)
 
 
 def _show_version(wanted: bool) -> None:
@@ -124,7 +96,7 @@ def worker(
     model: ModelFile = None,
 ) -> None:
     """Run a worker: events in, churn-risk and win-back triggers out."""
-    settings = _settings(
+    settings = settings_of(
         context,
         clock=clock,
         end_instant=end_instant,
@@ -154,7 +126,7 @@ def topics_create(
     as_json: AsJson = False,
 ) -> None:
     """Create the topics that are missing; leave and check those that are there."""
-    settings = _settings(
+    settings = settings_of(
         context,
         partitions=partitions,
         replication_factor=replication_factor,
@@ -175,7 +147,7 @@ def topics_check(
     as_json: AsJson = False,
 ) -> None:
     """Check the topics; exit code 1 where one is missing or unfit, with a line saying what to do."""
-    settings = _settings(context, bootstrap=bootstrap, application_id=application_id)
+    settings = settings_of(context, bootstrap=bootstrap, application_id=application_id)
     from agents.topics import run_check
 
     raise typer.Exit(run_check(settings, as_json=as_json))
@@ -207,7 +179,7 @@ def load(
     category, channel. A line without an id gets one from its content, so that a file loaded twice
     changes nothing. With a bad line nothing at all is loaded.
     """
-    settings = _settings(context, bootstrap=bootstrap, application_id=application_id, playbook=playbook)
+    settings = settings_of(context, bootstrap=bootstrap, application_id=application_id, playbook=playbook)
     from agents.load import run_load
 
     raise typer.Exit(run_load(settings, files, topic, skip_bad=skip_bad, as_json=as_json))
@@ -240,7 +212,7 @@ def simulate(
     Files: purchases.jsonl, logins.jsonl, support-tickets.jsonl (each for `winback load`), and
     truth.jsonl: per customer when they dropped out, or null.
     """
-    settings = _settings(context, bootstrap=bootstrap)
+    settings = settings_of(context, bootstrap=bootstrap)
     from agents.simulate import Plan, run_files, run_live
 
     plan = Plan(customers=customers, start=start.date(), days=days, seed=seed)
@@ -267,7 +239,7 @@ def watch(
     as_json: AsJson = False,
 ) -> None:
     """Show triggers as they come, one sentence each."""
-    settings = _settings(context, bootstrap=bootstrap)
+    settings = settings_of(context, bootstrap=bootstrap)
     from agents.watch import run_watch
 
     raise typer.Exit(
@@ -289,7 +261,7 @@ def explain(
     as_json: AsJson = False,
 ) -> None:
     """Explain one customer: state, score and drivers, each rule's next instant, what would clear it."""
-    settings = _settings(
+    settings = settings_of(
         context, bootstrap=bootstrap, application_id=application_id, playbook=playbook, model=model
     )
     from agents.explain import run_explain
@@ -316,7 +288,7 @@ def fit(
     as_json: AsJson = False,
 ) -> None:
     """Learn the score's parameters from purchase history."""
-    settings = _settings(context, playbook=playbook)
+    settings = settings_of(context, playbook=playbook)
     from agents.fit import run_fit
     from streams.clock import wall_ms
     from streams.playbook_file import load_playbook

@@ -3,6 +3,10 @@
 The transactional id is the partition's, so starting its producer fences whoever had it before and
 aborts what that one left open. The transaction holds no source offsets: the partition record is
 among what it writes, and it is the position.
+
+A transactional id that wrote nothing for a week (the broker's transactional.id.expiration.ms) is
+forgotten there. That producer is started anew, and goes on only if nobody has written to the
+partition's changelog since: else another worker took it over, and the broker could not tell us so.
 """
 
 from asyncio import Future
@@ -12,11 +16,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import InvalidProducerEpoch, KafkaError, ProducerFenced
+from aiokafka.errors import InvalidProducerEpoch, InvalidProducerIdMapping, KafkaError, ProducerFenced
 from msgspec import Struct
+from msgspec.structs import replace
 
 from schemas.codec import Headers
 from schemas.errors import BrokerUnreachable, Fatal, Fenced, WinbackError
+from schemas.record import PARTITION_KEY
+from schemas.topics import CHANGELOG
+from streams.changelog import ChangelogReader, Moved
 from streams.connection import client_arguments, start, translated
 from streams.settings import Settings
 
@@ -47,8 +55,15 @@ class Committer:
     """The only producer of one partition."""
 
     def __init__(self, settings: Settings, partition: int) -> None:
+        self.stamp: list[tuple[str, bytes]] = []
+        """Headers of each partition record: see streams.lineage."""
+        self.changelog_next: int | None = None
+        """Up to where the changelog had been read when this producer's work began."""
+        self._last_batch: int | None = None
+        """Offset of the batch that this producer wrote to the changelog last."""
         self._settings = settings
         self._partition = partition
+        self._changelog = settings.topics.name(CHANGELOG)
         self._producer: AIOKafkaProducer | None = None
 
     async def fence(self) -> None:
@@ -78,6 +93,14 @@ class Committer:
         nobody can tell any more what became of the transaction, ConfigurationError where the broker
         does not permit it.
         """
+        self._stamp(changes)
+        try:
+            await self._commit(changes)
+        except _Forgotten:
+            await self._start_anew()
+            await self._commit(changes)
+
+    async def _commit(self, changes: Changes) -> None:
         producer = self._producer
         if producer is None:
             raise Fatal(f"partition {self._partition} has no producer")
@@ -86,8 +109,7 @@ class Committer:
             await producer.begin_transaction()
             for topic, records in changes.topics.items():
                 await self._send(producer, topic, records, sent)
-            for future in sent:
-                await future
+            written = [await future for future in sent]
             await producer.commit_transaction()
         except (ProducerFenced, InvalidProducerEpoch) as error:
             limit = self._settings.transaction_timeout_seconds
@@ -96,11 +118,41 @@ class Committer:
                 f"longer than WINBACK_TRANSACTION_TIMEOUT_SECONDS ({limit:g})"
             ) from error
         except KafkaError as error:
+            if _is_forgotten(error):
+                raise _Forgotten from error
             raise self._meaning(error) from error
         finally:
             # One failure fails the batches after it too; the first has been told, the others are no news.
             for future in sent:
                 future.add_done_callback(_heard)
+        for batch in written:
+            if batch.topic == self._changelog:
+                self._last_batch = batch.offset
+
+    def _stamp(self, changes: Changes) -> None:
+        records = changes.topics.get(self._changelog)
+        if self.stamp and records and records[-1].key == PARTITION_KEY:
+            records[-1] = replace(records[-1], headers=self.stamp)
+
+    async def _start_anew(self) -> None:
+        """Fence once more; Fenced where somebody has written to the changelog in between."""
+        await self.fence()
+        ours, partition = self._last_batch, self._partition
+        known = self.changelog_next if ours is None else ours
+        if known is None:
+            raise Fatal(f"partition {partition} has never been read")
+        reader = await start(ChangelogReader(self._settings, self._changelog), self._settings)
+        try:
+            (first, end) = (await reader.bounds([partition]))[partition]
+            written = first > known or end < known
+            async for stretch in reader.read({partition: known}, {partition: end}):
+                written = written or any(batch.offset != ours for batch in stretch.batches)
+        except Moved:
+            written = True
+        finally:
+            await reader.stop()
+        if written:
+            raise Fenced(f"partition {partition} was taken over by another worker while this one was idle")
 
     async def _send(
         self, producer: AIOKafkaProducer, topic: str, records: Iterable[Record], sent: list[Future[Any]]
@@ -130,6 +182,17 @@ class Committer:
         if isinstance(meant, Fatal):
             return Fatal(f"partition {self._partition} could not be committed: {error!r}")
         return meant
+
+
+class _Forgotten(Exception):
+    """The broker has forgotten the transactional id; nothing of the transaction was written."""
+
+
+def _is_forgotten(error: BaseException | None) -> bool:
+    # aiokafka's sender wraps what it did not expect.
+    while error is not None and not isinstance(error, InvalidProducerIdMapping):
+        error = error.__cause__
+    return error is not None
 
 
 def _heard(future: Future[Any]) -> None:

@@ -30,6 +30,14 @@ for any other reason. after_end: dated at or after the end of a bounded replay. 
 or before its customer's erasure.
 """
 
+QuarantineReason = Literal["damaged", "unknown_version", "unknown_compression", "bad_header"]
+"""Why a state record cannot be read.
+
+damaged: cut short, or not what its checksum says. unknown_version: written by another Winback.
+unknown_compression: its batch is packed in a way that is not installed here. bad_header: a header that
+is not UTF-8.
+"""
+
 _FOLD_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 _FLUSH_BUCKETS: Final = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0)
 _LATENESS_BUCKETS: Final = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0, 300.0, 3600.0, 86_400.0)
@@ -134,8 +142,18 @@ class Metrics:
         self.recovery_records: Final = Counter(
             "winback_recovery_records", "Changelog records read while recovering", registry=registry
         )
+        # Customers whose state cannot be read stand still: their events become dead letters. Alert on
+        # any; the log names topic, partition and offset of each.
+        self.quarantined: Final = Counter(
+            "winback_quarantined_records",
+            "State records that could not be read while recovering, by reason",
+            ["reason"],
+            registry=registry,
+        )
         self._owned: set[int] = set()
         # A counter that is born with its first event has no increase to alert on: start at nought.
+        for why in get_args(QuarantineReason):
+            self.quarantined.labels(why)
         for source in SOURCES:
             self.lost.labels(source.name)
             for outcome in get_args(RecordOutcome):

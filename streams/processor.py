@@ -5,7 +5,9 @@ changelog, then go on where the partition records say.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 import structlog
 from aiokafka import AIOKafkaConsumer
@@ -13,7 +15,7 @@ from aiokafka.structs import TopicPartition
 from msgspec.structs import replace
 
 from schemas.customer import LONG_AGO, PartitionRecord, SourcePosition
-from schemas.errors import ConfigurationError, Fatal, Fenced, StateError, WinbackError
+from schemas.errors import ConfigurationError, Fatal, Fenced, WinbackError
 from schemas.topics import CHANGELOG, SOURCES
 from streams.clock import wall_ms
 from streams.commit import Committer
@@ -22,13 +24,19 @@ from streams.core.lifecycle import LABELS
 from streams.core.message import since_epoch
 from streams.core.playbook import Playbook
 from streams.driver import TP, Batch, Source
+from streams.driver.identities import ask_identities
 from streams.fold import Terms
-from streams.metrics import Metrics
+from streams.lineage import SOURCES_HEADER, Lineage, contradiction, pack_lineage
+from streams.metrics import Metrics, Tally
 from streams.partition import Done, Partition
+from streams.refusals import Refusals
 from streams.settings import Settings
-from streams.tables import Shard, load
+from streams.tables import Shard, Unreadable, load, newest_position
 
 _log = structlog.get_logger(__name__)
+
+_TOLD_QUARANTINED: Final = 1000
+"""Places named one by one in the log; where more than that is broken, a count says so."""
 
 
 def end_of(settings: Settings) -> int | None:
@@ -65,6 +73,7 @@ class Processor:
         self._terms = terms
         self._shards = shards
         self._metrics = metrics
+        self._refusals = Refusals(settings.dead_letter_share, settings.dead_letter_window)
         self._source: Source | None = None
         self._partitions: dict[int, Partition] = {}
         self._committers: dict[int, Committer] = {}
@@ -112,10 +121,11 @@ class Processor:
         self._tell_progress()
         topic = self._terms.topics.name(CHANGELOG)
         report = await load(self._settings, topic, self._shards, partitions, progress=self._tell_progress)
-        if report.errors:
-            raise StateError(
-                f"{len(report.errors)} state records cannot be read, the first: {report.errors[0]}"
-            )
+        self._tell_quarantined(report.errors)
+        stamp = [(SOURCES_HEADER, pack_lineage(await self._lineage(partitions)))]
+        for number, committer in self._committers.items():
+            committer.stamp = stamp
+            committer.changelog_next = self._shards[number].changelog_next
         records = await self._starting_points(partitions)
         for number, record in records.items():
             partition = Partition(
@@ -212,8 +222,25 @@ class Processor:
 
     def _committed(self, partition: Partition, done: Done) -> None:
         self._metrics.add(done.tally, fold_seconds=done.fold_seconds, flush_seconds=done.flush_seconds)
+        self._judge(done.tally)
         if partition.finished and all(each.finished for each in self._partitions.values()):
             self.finished.set()
+
+    def _judge(self, tally: Tally) -> None:
+        """Fatal where too much of what came last was refused: then the records are not to blame."""
+        records, refused = Counter[str](), Counter[str]()
+        for (topic, _), count in tally.records.items():
+            records[topic] += count
+        for (topic, _), count in tally.dead_letters.items():
+            refused[topic] += count
+        for topic, count in records.items():
+            burst = self._refusals.add(topic, count - refused[topic], refused[topic])
+            if burst is not None:
+                raise Fatal(
+                    f"{burst.refused} of the last {burst.records} records of {burst.topic} became dead "
+                    f"letters, more than WINBACK_DEAD_LETTER_SHARE ({self._settings.dead_letter_share:g}) "
+                    "allows: was something deployed wrongly, here or at the producer? See docs/operations.md"
+                )
 
     def _show(self, partition: Partition) -> None:
         customers = {LABELS[stage]: count for stage, count in partition.stages.items()}
@@ -224,6 +251,48 @@ class Processor:
             behind = 0 if end is None else max(0, end - offset)
             age = (now - newest) / 1000 if behind and newest > LONG_AGO else 0.0
             self._metrics.set_lag(topic.name, partition.number, records=behind, seconds=age)
+
+    def _tell_quarantined(self, errors: Sequence[Unreadable]) -> None:
+        for error in errors:
+            self._metrics.quarantined.labels(error.reason).inc(error.records)
+        for error in errors[:_TOLD_QUARANTINED]:
+            _log.error(
+                "quarantined",
+                topic=error.topic,
+                partition=error.partition,
+                offset=error.offset,
+                reason=error.reason,
+                records=error.records,
+            )
+        if len(errors) > _TOLD_QUARANTINED:
+            _log.error("quarantined_more", places=len(errors) - _TOLD_QUARANTINED)
+
+    async def _lineage(self, partitions: frozenset[int]) -> Lineage:
+        """The topics as they are now. TopicsError or Gap where the state was made from others."""
+        topics = self._terms.topics
+        names = [topics.name(topic) for topic in (*SOURCES, CHANGELOG)]
+        known = await ask_identities(self._settings, names)
+        found = Lineage(
+            self._terms.partitions, {name: known[name].identity if name in known else "" for name in names}
+        )
+        shards = [self._shards[number] for number in sorted(partitions)]
+        recorded = [shard.lineage for shard in shards if shard.lineage is not None]
+        if not recorded and all(shard.partition_record is None for shard in shards):
+            # A new application; or an old one to which somebody has added partitions.
+            recorded += await self._lineage_elsewhere(partitions)
+        for each in recorded:
+            if (wrong := contradiction(each, found)) is not None:
+                raise wrong
+        return found
+
+    async def _lineage_elsewhere(self, partitions: frozenset[int]) -> list[Lineage]:
+        """What the newest partition record of another partition says, if any has one."""
+        topic = self._terms.topics.name(CHANGELOG)
+        for number in sorted(frozenset(range(self._terms.partitions)) - partitions):
+            shard = await newest_position(self._settings, topic, number)
+            if shard.partition_record is not None:
+                return [] if shard.lineage is None else [shard.lineage]
+        return []
 
     async def _starting_points(self, partitions: frozenset[int]) -> dict[int, PartitionRecord]:
         """Where each partition goes on; a new one at the beginning of its topics."""

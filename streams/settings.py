@@ -46,6 +46,10 @@ class Settings(BaseSettings):
     """The most records of one partition that one transaction folds."""
     merge_buffer_bytes: Annotated[int, Field(ge=1)] = 32 * 1024 * 1024
     """What a topic that is ahead may hold in memory, per partition, before it is paused."""
+    dead_letter_share: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """A worker stops where a larger share of a topic's last records was refused; with 1 it never does."""
+    dead_letter_window: Annotated[int, Field(ge=1)] = 1000
+    """How many records that share is taken of."""
     session_timeout_seconds: Annotated[float, Field(gt=0)] = 10.0
     rebalance_timeout_seconds: Annotated[float, Field(gt=0)] = 30.0
     transaction_timeout_seconds: Annotated[float, Field(gt=0)] = 15.0

@@ -1,48 +1,59 @@
-"""The customer table: one shard a partition, recovered from the changelog in big batches.
+"""The customer table: one shard a partition, recovered from the changelog in whole batches.
 
 A shard equals what the changelog holds below `changelog_next`, read committed. The processor puts
 into it what it has committed, after the commit; so reading the changelog on from there repeats at
 most what is known already.
+
+A state record that cannot be read is quarantined: its customer leaves the table, because what stood
+there before is out of date and would be worse than nothing, and everybody else recovers. The
+partition record is the exception. Where a partition stands cannot be guessed, so recovery fails
+where its newest partition record cannot be read, or may have stood in a batch that cannot be.
 """
 
 import asyncio
 import heapq
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
-from aiokafka import AIOKafkaConsumer
-from aiokafka.structs import ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError
 from faust.stores import STORES
 from faust.stores.memory import Store
 
 from schemas.customer import NEVER, PartitionRecord
 from schemas.errors import BrokerUnreachable, Gap, StateError
 from schemas.record import HEAD_SIZE, PARTITION_KEY, VERSION, Fingerprint, raw_head, unpack_partition
+from streams.changelog import STALLED_SECONDS, ChangelogReader, Moved
 from streams.clock import monotonic
-from streams.connection import client_arguments, start
+from streams.connection import start
+from streams.lineage import SOURCES_HEADER, Lineage, unpack_lineage
+from streams.metrics import QuarantineReason
+from streams.record_batches import Batch, reader_of, salvage
 from streams.settings import Settings
 
-FETCH_BYTES = 4 * 1024 * 1024
-"""Of one partition in one answer."""
-CHUNK_RECORDS = 10_000
+CHUNK_RECORDS: Final = 10_000
 """Applied in one go; the loop then serves others, a few dozen milliseconds later."""
-STALLED_SECONDS = 30.0
-"""Without a record for so long, though the changelog holds more, the broker counts as gone."""
-
-HEAP_RECORDS = 50_000
+HEAP_RECORDS: Final = 50_000
 """As CHUNK_RECORDS, of the heap."""
+_NEAR_THE_END: Final = 10_000
+"""Offsets: more than a transaction has as a rule."""
+_TRIES: Final = 3
+"""How often a log may be cut off at its beginning while it is being read."""
 
 Progress = Callable[[], None]
+Headers = Sequence[tuple[str, bytes | None]]
 
 
 @dataclass(slots=True)
 class Shard:
     """The customers of one partition, by key, packed as `schemas.record` says.
 
-    changelog_next: the offset up to which the changelog has been applied. As of the last load:
+    quarantined: why the state of a customer cannot be read, by key; none of them is in `records`.
+    changelog_next: the offset up to which the changelog has been applied. lineage: which topics the
+    newest partition record belongs to, None where it does not say. As of the last load:
     deadlines, a heap of (wake_at in milliseconds since the epoch, key); how many customers are in
     each stage; and the fingerprints their deadlines were computed with.
     """
@@ -53,15 +64,45 @@ class Shard:
     stages: Counter[int] = field(default_factory=Counter)
     fingerprints: set[Fingerprint] = field(default_factory=set)
     changelog_next: int = 0
+    quarantined: dict[bytes, QuarantineReason] = field(default_factory=dict)
+    lineage: Lineage | None = None
+
+    def quarantine(self, key: bytes, reason: QuarantineReason) -> None:
+        """Take a customer out whose state cannot be read."""
+        self.records.pop(key, None)
+        self.quarantined[key] = reason
+
+    def clear(self) -> None:
+        """Forget everything, in order to read the changelog from its beginning."""
+        self.records.clear()
+        self.quarantined.clear()
+        self.partition_record = self.lineage = None
+
+
+class Unreadable(StateError):
+    """Records at one place of a changelog that could not be read; nothing out of them is in the message.
+
+    records: how many, all at `offset` or, where `reason` is of a whole batch, from there on.
+    """
+
+    def __init__(
+        self, topic: str, partition: int, offset: int, reason: QuarantineReason, records: int = 1
+    ) -> None:
+        super().__init__(f"{topic}, partition {partition}, offset {offset}: {reason} ({records})")
+        self.topic = topic
+        self.partition = partition
+        self.offset = offset
+        self.reason = reason
+        self.records = records
 
 
 @dataclass(frozen=True, slots=True)
 class LoadReport:
-    """What a load did. records: changelog records read. errors: what could not be understood."""
+    """What a load did. records: changelog records read. errors: what was quarantined and still is."""
 
     records: int
     seconds: float
-    errors: Sequence[StateError] = ()
+    errors: Sequence[Unreadable] = ()
 
 
 class ShardStore(Store[bytes, bytes]):
@@ -84,122 +125,228 @@ async def load(
     partitions: Iterable[int],
     *,
     progress: Progress = lambda: None,
+    stalled_seconds: float = STALLED_SECONDS,
 ) -> LoadReport:
     """Bring `shards` up to the end of the changelog, read committed, for exactly `partitions`.
 
-    The caller has fenced these partitions before: no transaction on the changelog is open any more, so
-    its stable end is its end. Shards of other partitions are dropped; one that is there already is only
-    read on. `progress` is called as records arrive. What cannot be understood is reported and stays out
-    of the shard. Raises BrokerUnreachable where nothing comes for STALLED_SECONDS, and Gap where the
-    changelog is shorter than what a shard holds of it.
+    The caller has fenced these partitions before: no transaction of ours is open on the changelog any
+    more. Shards of other partitions are dropped; one that is there already is only read on.
+    `progress` is called as records arrive. What cannot be read is quarantined and reported.
+
+    Raises BrokerUnreachable where nothing comes for `stalled_seconds`, Gap where the changelog is
+    shorter than what a shard holds of it, and StateError where a partition record cannot be read.
     """
     began, wanted = monotonic(), frozenset(partitions)
     for gone in shards.keys() - wanted:
         del shards[gone]
     if not wanted:
         return LoadReport(0, 0.0)
-    consumer = AIOKafkaConsumer(
-        **client_arguments(settings),
-        group_id=None,
-        enable_auto_commit=False,
-        isolation_level="read_committed",
-        auto_offset_reset="earliest",
-        max_partition_fetch_bytes=FETCH_BYTES,
-        fetch_max_wait_ms=50,
-        max_poll_records=CHUNK_RECORDS,
-    )
-    await start(consumer, settings)
-    reader = _Reader(consumer, topic, progress)
+    reader = ChangelogReader(settings, topic, stalled_seconds=stalled_seconds)
+    await start(reader, settings)
     try:
-        await reader.read({partition: shards.setdefault(partition, Shard()) for partition in wanted})
+        loads = {part: ShardLoad(shards.setdefault(part, Shard()), topic, part) for part in wanted}
+        await _read(reader, loads, progress)
     finally:
-        await consumer.stop()
-    for partition in wanted:
-        await read_heads(shards[partition])
+        await reader.stop()
+    for part in wanted:
+        await read_heads(shards[part])
         progress()
-    return LoadReport(reader.records, monotonic() - began, reader.errors)
+    errors = [error for part in sorted(wanted) for error in loads[part].finish()]
+    return LoadReport(sum(each.read for each in loads.values()), monotonic() - began, errors)
 
 
-class _Reader:
-    """One pass over the changelog of some partitions."""
+async def newest_position(settings: Settings, topic: str, partition: int) -> Shard:
+    """The partition record of another worker's partition, in a shard that holds little else.
 
-    def __init__(self, consumer: AIOKafkaConsumer, topic: str, progress: Progress) -> None:
-        self.records = 0
-        self.errors: list[StateError] = []
-        self._consumer = consumer
-        self._topic = topic
-        self._progress = progress
-
-    async def read(self, shards: dict[int, Shard]) -> None:
-        parts = {TopicPartition(self._topic, partition): shard for partition, shard in shards.items()}
-        self._consumer.assign(list(parts))
-        first = await self._within(self._consumer.beginning_offsets(list(parts)))
-        ends = await self._within(self._consumer.end_offsets(list(parts)))
-        for part, shard in parts.items():
-            if shard.changelog_next > ends[part]:
-                raise Gap(
-                    f"{part.topic}, partition {part.partition}, ends at offset {ends[part]}, but was read "
-                    f"up to {shard.changelog_next} before: was it deleted and made anew?"
-                )
-            if shard.changelog_next < first[part]:  # something was removed that the shard has not seen
-                shard.records.clear()
-                shard.partition_record = None
-                shard.changelog_next = first[part]
-            self._consumer.seek(part, shard.changelog_next)
-        left = {part for part, shard in parts.items() if shard.changelog_next < ends[part]}
-        moved_at = monotonic()
-        while left:
-            found = await self._consumer.getmany(*left, timeout_ms=500)
-            for part, records in found.items():
-                self.records += len(records)
-                self.errors += apply(parts[part], records)
-            for part in tuple(left):
-                position = await self._consumer.position(part)
-                if position > parts[part].changelog_next:
-                    parts[part].changelog_next = position
-                    moved_at = monotonic()
-                    self._progress()
-                if position >= ends[part]:
-                    left.discard(part)
-            if monotonic() - moved_at > STALLED_SECONDS:
-                raise self._stalled()
-
-    async def _within(self, asked: Any) -> Any:
-        try:
-            return await asyncio.wait_for(asked, STALLED_SECONDS)
-        except TimeoutError:
-            raise self._stalled() from None
-
-    def _stalled(self) -> BrokerUnreachable:
-        return BrokerUnreachable(f"{self._topic} could not be read: nothing came for {STALLED_SECONDS:.0f} s")
-
-
-def apply(shard: Shard, records: Sequence[ConsumerRecord]) -> list[StateError]:
-    """Bring a shard forward by changelog records, in their order.
-
-    Answers what could not be understood. Such a customer is taken out of the shard: what stood there
-    before is out of date, and would be worse than nothing.
+    It is the last record of its transaction, so it stands near the log's end. Raises as `load` does.
     """
-    customers, errors = shard.records, []
-    for record in records:
-        key, value = record.key, record.value
-        if value is None:
-            customers.pop(key, None)
+    reader = await start(ChangelogReader(settings, topic), settings)
+    try:
+        first, end = (await reader.bounds([partition]))[partition]
+    finally:
+        await reader.stop()
+    back = _NEAR_THE_END
+    while True:
+        at = max(first, end - back)
+        shards = {partition: Shard(changelog_next=at)}
+        await load(settings, topic, shards, [partition])
+        if shards[partition].partition_record is not None or at == first:
+            return shards[partition]
+        back *= 10
+
+
+async def _read(reader: ChangelogReader, loads: Mapping[int, "ShardLoad"], progress: Progress) -> None:
+    for _ in range(_TRIES):
+        bounds = await reader.bounds(loads)
+        for part, each in loads.items():
+            each.begin(*bounds[part])
+        starts = {part: each.shard.changelog_next for part, each in loads.items()}
+        try:
+            async for stretch in reader.read(starts, {part: end for part, (_, end) in bounds.items()}):
+                each = loads[stretch.partition]
+                pause_at = each.read + CHUNK_RECORDS
+                for batch in stretch.batches:
+                    each.apply(batch)
+                    if each.read >= pause_at:
+                        await asyncio.sleep(0)
+                        pause_at = each.read + CHUNK_RECORDS
+                each.shard.changelog_next = stretch.next_offset
+                progress()
+        except Moved:
+            continue
+        return
+    raise BrokerUnreachable("the changelog was cut off again and again while it was being read")
+
+
+class ShardLoad:
+    """Brings one shard forward, batch by batch in the order of the log."""
+
+    def __init__(self, shard: Shard, topic: str, partition: int) -> None:
+        self.shard = shard
+        self.read = 0
+        """Records that were read."""
+        self._topic = topic
+        self._partition = partition
+        self._named: dict[bytes, Unreadable] = {}
+        """What was quarantined in this load, by key; a good record may still take it out again."""
+        self._nameless: dict[int, Unreadable] = {}
+        """By offset of the batch: records of which not even the key can be told."""
+        self._lost_position: Unreadable | None = None
+        """A partition record that could not be read, or may have been; the next good one takes it away."""
+
+    def begin(self, first: int, end: int) -> None:
+        """Agree with a log from `first` up to `end`; Gap where the shard knows more than that."""
+        known = self.shard.changelog_next
+        if known > end:
+            raise Gap(
+                f"{self._topic}, partition {self._partition}, ends at offset {end}, but was read "
+                f"up to {known} before: was it deleted and made anew?"
+            )
+        if known < first:  # something was removed that the shard has not seen
+            self.shard.clear()
+            self.shard.changelog_next = first
+            self._named.clear()
+            self._nameless.clear()
+            self._lost_position = None
+
+    def apply(self, batch: Batch) -> None:
+        """Apply a batch of committed records; what cannot be read of it is quarantined."""
+        reader = reader_of(batch)
+        if reader is None:
+            self._salvage(batch)
+            return
+        try:
+            self.take(reader, batch.offset)
+        except (ValueError, KafkaError):
+            self._salvage(batch)  # from its beginning: what has been applied already is only repeated
+
+    def take(self, found: Iterable[Any], offset: int) -> None:
+        """Apply records with offset, key, value and headers; the first stands at `offset` or later."""
+        records, count = self.shard.records, 0
+        for record in found:
+            value = record.value
+            count += 1
+            # Written out for the million: a plain state record has no headers.
+            if value is not None and len(value) > HEAD_SIZE and value[0] == VERSION and not record.headers:
+                records[record.key] = value
+            else:
+                self._odd(record.offset, record.key, value, record.headers)
+        self.read += count
+        plain = records.pop(PARTITION_KEY, None)
+        if plain is not None:
+            self._partition_record(offset, plain, ())
+        quarantined = self.shard.quarantined
+        if quarantined:
+            for key in [key for key in quarantined if key in records]:
+                del quarantined[key]
+
+    def finish(self) -> list[Unreadable]:
+        """What was quarantined and still is. StateError where nobody can tell where the partition stands."""
+        lost = self._lost_position
+        if lost is not None:
+            raise StateError(
+                f"{lost}: the newest partition record cannot be read, so nobody can tell where partition "
+                f"{self._partition} stands. {_REMEDIES[lost.reason]}; or start anew (docs/operations.md)"
+            )
+        still = [error for key, error in self._named.items() if key in self.shard.quarantined]
+        return sorted([*still, *self._nameless.values()], key=lambda error: error.offset)
+
+    # What is not the plain case
+
+    def _odd(self, offset: int, key: bytes | None, value: bytes | None, headers: Headers) -> None:
+        records = self.shard.records
+        if key is None:
+            self._nameless[offset] = self._unreadable(offset, "damaged")
         elif key == PARTITION_KEY:
-            try:
-                shard.partition_record = unpack_partition(value)
-            except StateError as error:
-                errors.append(_located(record, str(error)))
-        elif len(value) > HEAD_SIZE and value[0] == VERSION:
-            customers[key] = value
-        else:
-            customers.pop(key, None)
-            errors.append(_located(record, "damaged, or of a version that this program does not know"))
-    return errors
+            records.pop(key, None)
+            self._partition_record(offset, value, headers)
+        elif value is None:
+            records.pop(key, None)
+            self.shard.quarantined.pop(key, None)
+        elif value and value[0] != VERSION:
+            self._quarantine(offset, key, "unknown_version")
+        elif len(value) <= HEAD_SIZE:
+            self._quarantine(offset, key, "damaged")
+        else:  # headers that nobody asked for
+            records[key] = value
+
+    def _partition_record(self, offset: int, value: bytes | None, headers: Headers) -> None:
+        try:
+            self.shard.partition_record = unpack_partition(value or b"")
+        except StateError:
+            unknown = bool(value) and value is not None and value[0] != VERSION
+            self._lost_position = self._unreadable(offset, "unknown_version" if unknown else "damaged")
+            return
+        self._lost_position = None
+        self.shard.lineage = unpack_lineage(dict(headers).get(SOURCES_HEADER))
+
+    def _salvage(self, batch: Batch) -> None:
+        found, nameless = salvage(batch)
+        self.shard.records.pop(PARTITION_KEY, None)
+        self.read += len(found) + nameless
+        for offset, key, value, unreadable in found:
+            if unreadable is None:
+                if key is not None:
+                    self.shard.quarantined.pop(key, None)
+                self._odd(offset, key, value, ())
+            elif key == PARTITION_KEY:
+                self._lost_position = self._unreadable(offset, unreadable)
+            elif key is not None:
+                self._quarantine(offset, key, unreadable)
+            else:
+                self._nameless[offset] = self._unreadable(offset, unreadable)
+        if nameless:
+            reason: QuarantineReason = "damaged" if found or not batch.compressed else "unknown_compression"
+            lost = self._unreadable(batch.offset, reason, nameless)
+            self._nameless[batch.offset] = lost
+            # The partition record is the last of its transaction: it may have been among them.
+            self._lost_position = lost
+
+    def _quarantine(self, offset: int, key: bytes, reason: QuarantineReason) -> None:
+        self.shard.quarantine(key, reason)
+        self._named[key] = self._unreadable(offset, reason)
+
+    def _unreadable(self, offset: int, reason: QuarantineReason, records: int = 1) -> Unreadable:
+        return Unreadable(self._topic, self._partition, offset, reason, records)
 
 
-def _located(record: ConsumerRecord, what: str) -> StateError:
-    return StateError(f"{record.topic}, partition {record.partition}, offset {record.offset}: {what}")
+def apply(shard: Shard, records: Sequence[Any]) -> list[Unreadable]:
+    """Bring a shard forward by changelog records that are at hand, as a load does by a log's."""
+    load = ShardLoad(shard, "changelog", 0)
+    load.take(records, 0)
+    return load.finish()
+
+
+_REMEDIES: Final[Mapping[QuarantineReason, str]] = MappingProxyType(
+    {
+        "damaged": "Restore the topic from a replica or a copy",
+        "unknown_version": "A newer Winback has been here: go back to that version",
+        "unknown_compression": (
+            "The topic's compression.type was changed: install aiokafka[all] here, and set it back"
+        ),
+        "bad_header": "Something other than Winback writes to the changelog: stop it",
+    }
+)
 
 
 async def read_heads(shard: Shard) -> None:

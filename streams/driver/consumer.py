@@ -16,6 +16,7 @@ from faust.types import TP, AppT, ConsumerMessage, EventT, Message
 from mode import Service, ServiceT
 
 from schemas.errors import Fatal, Gap, WinbackError
+from schemas.topics import CHANGELOG
 from streams.connection import translated
 from streams.driver.engine import engine_of
 from streams.driver.fetch import FetchThread, Slice
@@ -24,6 +25,8 @@ from streams.driver.interface import Batch, EndSight, Lease
 FETCH_SECONDS = 1.0
 IDLE_SECONDS = 0.01
 CHECK_SECONDS = 0.25
+IDENTITY_SECONDS = 5.0
+"""How often it is looked whether the topics are still the same ones."""
 TRIES = 3
 """How often an offset may be refused, with the log reaching beyond it, before it counts as a gap."""
 
@@ -204,6 +207,30 @@ class Consumer(stock.Consumer):
                 return
             except KafkaError as error:
                 self._engine.fail(translated(error, self._engine.worker))
+
+    @Service.task
+    async def _watch_identities(self) -> None:
+        """Stop where a topic was deleted and made anew under us: it may well hold the next offset."""
+        names = [*self._engine.sources, self._engine.worker.topics.name(CHANGELOG)]
+        seen: dict[str, str] = {}
+        await self.sleep(CHECK_SECONDS)  # the thread connects
+        while not self.should_stop:
+            try:
+                found = await self._thread.identities(names)
+            except ConsumerStoppedError:
+                return
+            except KafkaError:
+                found = {}  # whether the broker is still there is for others to judge
+            for name, (identity, _) in found.items():
+                if seen.setdefault(name, identity) != identity:
+                    self._engine.fail(
+                        Gap(
+                            f"{name} was deleted and made anew while it was being read: the state belongs to "
+                            "the old one. See docs/operations.md"
+                        )
+                    )
+                    return
+            await self.sleep(IDENTITY_SECONDS)
 
     # ------------------------------------------------------------- what of stock Faust has no place
 

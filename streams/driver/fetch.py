@@ -29,6 +29,7 @@ from schemas.errors import WinbackError
 from streams.clock import monotonic, wall_ms
 from streams.connection import client_arguments, start
 from streams.driver.engine import engine_of
+from streams.driver.identities import TopicIdentity, identities
 from streams.driver.interface import EndSight
 from streams.settings import Settings
 
@@ -109,6 +110,10 @@ class FetchThread(AIOKafkaConsumerThread):
     async def check(self) -> None:
         """Raise what aiokafka's group coordination died of, if it did: it tells nobody else."""
         await self._here(self._check())
+
+    async def identities(self, topics: Sequence[str]) -> dict[str, TopicIdentity]:
+        """See streams.driver.identities; {} before there is a consumer."""
+        return await self._here(self._identities(topics))
 
     async def _here(self, work: Coroutine[Any, Any, Answer]) -> Answer:
         if self.thread_loop.is_closed():
@@ -222,6 +227,9 @@ class FetchThread(AIOKafkaConsumerThread):
     async def _check(self) -> None:
         if self._consumer is not None:
             self._consumer._coordinator.check_errors()
+
+    async def _identities(self, topics: Sequence[str]) -> dict[str, TopicIdentity]:
+        return {} if self._consumer is None else await identities(self._consumer._client, topics)
 
     async def _bounds(self, tp: TP) -> tuple[int, int]:
         consumer, key = self._ensure_consumer(), TopicPartition(*tp)

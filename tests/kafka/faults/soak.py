@@ -1,0 +1,167 @@
+"""`make soak FAULTS=50 SEEDS=1,2,3,4,5`: many random faults, and a table of what they did.
+
+A seed is played in rounds (round.py) until so many faults have happened; each round is compared with
+the pure fold by itself. One file a seed is written to var/soak. The exit code is 1 where anything was
+lost, doubled or different, where something hung, or where a worker ended with a stack trace.
+"""
+
+import argparse
+import asyncio
+import json
+import secrets
+import sys
+from collections import defaultdict
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Final
+
+from rich.console import Console
+from rich.table import Table
+
+from agents.clients import silent_clients
+from schemas.errors import BrokerUnreachable
+from streams.playbook_file import load_playbook
+from tests.kafka.faults.accidents import KINDS
+from tests.kafka.faults.cluster import Cluster, cluster_of
+from tests.kafka.faults.round import Report, Size, Tell, play
+from tests.kafka.faults.schedule import schedule
+
+FAULTS_A_ROUND: Final = 12
+IDLE_ROUNDS: Final = 3
+"""So many rounds in a row in which no fault happened end the soak: the kinds chosen cannot happen."""
+
+
+async def soak(
+    cluster: Cluster, seed: int, faults: int, kinds: Sequence[str], tell: Tell, size: Size
+) -> list[Report]:
+    """The rounds of one seed, until so many faults have happened or a round was bad."""
+    plan = schedule(seed, kinds, size.slots)
+    playbook = load_playbook(None, None)
+    reports: list[Report] = []
+    idle = 0
+    while idle < IDLE_ROUNDS and all(report.good for report in reports):
+        number = len(reports) + 1
+        left = faults - sum(report.struck for report in reports)
+        if left <= 0:
+            break
+        report = await play(
+            cluster,
+            f"soak-{seed}-{number}-{secrets.token_hex(3)}",
+            playbook,
+            plan,
+            seed=1000 * seed + number,
+            faults=min(left, FAULTS_A_ROUND),
+            size=size,
+            tell=tell,
+        )
+        idle = 0 if report.struck else idle + 1
+        reports.append(report)
+        tell(_summary(seed, number, report))
+    return reports
+
+
+def _summary(seed: int, number: int, report: Report) -> str:
+    verdict = report.verdict
+    found = "equal to the pure fold" if report.good else "NOT EQUAL TO THE PURE FOLD"
+    return (
+        f"seed {seed}, round {number}: {report.struck} faults in {report.seconds:.0f} s; "
+        f"{report.events} records, {verdict.triggers} triggers, {verdict.dead_letters} dead letters, "
+        f"{verdict.customers} customers: {found}"
+    )
+
+
+def table_of(results: dict[int, list[Report]]) -> Table:
+    """Seed by seed and kind by kind: how often, how long until served again, what was lost or doubled."""
+    table = Table(title="Faults, and what they did")
+    for name in ("seed", "fault", "times", "served again, s (median, most)"):
+        table.add_column(name, justify="left" if name == "fault" else "right")
+    for name in ("lost", "doubled", "state differences", "other differences"):
+        table.add_column(name, justify="right")
+    for seed, reports in results.items():
+        served: dict[str, list[float]] = defaultdict(list)
+        times: dict[str, int] = defaultdict(int)
+        for report in reports:
+            for fault in report.faults:
+                if fault.struck:
+                    times[fault.kind] += 1
+                    if fault.served is not None:
+                        served[fault.kind].append(fault.served)
+        for kind in sorted(times):
+            waits = served[kind]
+            shown = f"{median(waits):.1f}, {max(waits):.1f}" if waits else "-"
+            table.add_row(str(seed), kind, str(times[kind]), shown)
+        verdicts = [report.verdict for report in reports]
+        others = sum(
+            each.strange
+            + each.altered
+            + each.health_differences
+            + each.dead_letters_lost
+            + each.dead_letters_doubled
+            + each.unexpected_uncommitted
+            for each in verdicts
+        )
+        table.add_row(
+            str(seed),
+            "all",
+            str(sum(times.values())),
+            "",
+            str(sum(each.lost for each in verdicts)),
+            str(sum(each.doubled for each in verdicts)),
+            str(sum(each.state_differences for each in verdicts)),
+            str(others),
+            style="bold" if all(report.good for report in reports) else "bold red",
+            end_section=True,
+        )
+    return table
+
+
+async def run(arguments: argparse.Namespace) -> int:
+    """Play all seeds on one cluster."""
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    tell: Tell = partial(console.print, markup=False, highlight=False, soft_wrap=True)
+    kinds = arguments.kinds.split(",") if arguments.kinds else list(KINDS)
+    if unknown := set(kinds) - KINDS.keys():
+        tell(f"no such fault: {', '.join(sorted(unknown))}; there are: {', '.join(KINDS)}")
+        return 2
+    results: dict[int, list[Report]] = {}
+    folder = Path(arguments.output)
+    folder.mkdir(parents=True, exist_ok=True)
+    size = Size()
+    with silent_clients(), cluster_of(arguments.brokers, size.slots) as brokers:
+        for seed in [int(each) for each in arguments.seeds.split(",")]:
+            async with brokers.open_roads() as cluster:
+                results[seed] = await soak(cluster, seed, arguments.faults, kinds, tell, size)
+            rounds = [report.as_json() for report in results[seed]]
+            written = {"seed": seed, "brokers": arguments.brokers, "rounds": rounds}
+            (folder / f"seed-{seed}.json").write_text(json.dumps(written, indent=1), encoding="utf-8")
+    console.print(table_of(results))
+    for seed, reports in results.items():
+        for report in reports:
+            for line in [*report.verdict.examples, *report.strange_endings, report.hung]:
+                if line:
+                    tell(f"seed {seed}, {report.application}: {line}")
+    short = any(sum(report.struck for report in each) < arguments.faults for each in results.values())
+    return int(short or not all(report.good for each in results.values() for report in each))
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="soak", description="Random faults against real workers.")
+    parser.add_argument("--faults", type=int, default=50, help="how many, for each seed")
+    parser.add_argument("--seeds", default="1", help="separated by commas")
+    parser.add_argument("--brokers", type=int, default=1, help="1, or 3 to lose leaders")
+    parser.add_argument("--kinds", default="", help=f"of {', '.join(KINDS)}; all without it")
+    parser.add_argument("--output", default="var/soak", help="the folder for one JSON file a seed")
+    try:
+        return asyncio.run(run(parser.parse_args(words)))
+    except BrokerUnreachable as error:
+        sys.stderr.write(f"{error}\n")
+        return 3
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())
