@@ -215,6 +215,19 @@ async def unheard_commit(stage: Stage, slot: Slot, random: Random) -> bool:
         return await stage.sprung(trap)
 
 
+# ------------------------------------------------------------------------------------------ clocks
+
+
+async def step_clock(stage: Stage, slot: Slot, random: Random) -> bool:
+    """A worker's wall clock is put forward or back by up to half a minute, and right again."""
+    try:
+        slot.step_clock(random.uniform(-30.0, 30.0))
+        await asyncio.sleep(random.uniform(1.0, 4.0))
+    finally:
+        slot.step_clock(0.0)
+    return True
+
+
 # ---------------------------------------------------------------------------------------- brokers
 
 
@@ -255,4 +268,7 @@ KINDS: Final[Mapping[str, Accident]] = MappingProxyType(
         "kill_broker": kill_broker,
     }
 )
-"""By name."""
+"""By name; what can happen to any worker."""
+
+LIVE_KINDS: Final[Mapping[str, Accident]] = MappingProxyType({**KINDS, "step_clock": step_clock})
+"""And what matters on the wall clock alone."""

@@ -19,6 +19,9 @@ from tests.kafka.faults.points import Trap
 from tests.kafka.faults.road import Road
 
 REPOSITORY: Final = Path(__file__).parents[3]
+PLAIN: Final = (sys.executable, "-m", "agents", "worker")
+STEPPED: Final = (sys.executable, "-m", "tests.kafka.faults.stepped", "{clock}", "worker")
+"""A worker as it is, and one whose wall clock its slot can step."""
 UNHEARD: Final = "exception was never retrieved"
 PAUSE_SECONDS: Final = 0.2
 """Between the end of a worker and the start of the next in its slot."""
@@ -84,7 +87,7 @@ class Slot:
         said = self.folder / f"worker-{self.number}-{self.starts}.log"
         with said.open("wb") as output:
             self.process = await asyncio.create_subprocess_exec(
-                *self.command,
+                *(word.format(clock=self.clock) for word in self.command),
                 env={**os.environ, **environment_of(self.settings)},
                 cwd=REPOSITORY,
                 stdin=asyncio.subprocess.DEVNULL,
@@ -128,6 +131,15 @@ class Slot:
         """SIGCONT."""
         self._send(signal.SIGCONT)
 
+    @property
+    def clock(self) -> Path:
+        """The file that says how far ahead this slot's wall clock is; read by STEPPED workers alone."""
+        return self.folder / f"clock-{self.number}"
+
+    def step_clock(self, seconds: float) -> None:
+        """Put the wall clock so many seconds ahead of the machine's."""
+        self.clock.write_text(str(seconds), encoding="ascii")
+
     @asynccontextmanager
     async def trapped(self, trap: Trap) -> AsyncIterator[Trap]:
         """The trap stands on all roads of this slot while the block runs."""
@@ -170,13 +182,12 @@ class Crew:
 
 @asynccontextmanager
 async def crew_of(
-    settings: Sequence[Settings], roads: Sequence[Sequence[Road]], command: Sequence[str] = ()
+    settings: Sequence[Settings], roads: Sequence[Sequence[Road]], command: Sequence[str] = PLAIN
 ) -> AsyncIterator[Crew]:
     """A slot for each of `settings`, still empty; whatever runs at the end of the block is killed."""
     with TemporaryDirectory(prefix="winback-crew-") as folder:
-        words = tuple(command) or (sys.executable, "-m", "agents", "worker")
         slots = [
-            Slot(number, each, ways, Path(folder), words)
+            Slot(number, each, ways, Path(folder), command)
             for number, (each, ways) in enumerate(zip(settings, roads, strict=True))
         ]
         keepers = [asyncio.create_task(slot.keep(), name=f"slot {slot.number}") for slot in slots]

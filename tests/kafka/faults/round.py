@@ -21,7 +21,7 @@ from streams.core.message import instant, since_epoch
 from streams.core.playbook import Playbook
 from streams.settings import Settings
 from tests.flows.events import crowd, unruly
-from tests.kafka.faults.accidents import KINDS, Stage
+from tests.kafka.faults.accidents import LIVE_KINDS, Stage
 from tests.kafka.faults.cluster import Cluster
 from tests.kafka.faults.crew import Crew, crew_of
 from tests.kafka.faults.reader import Ledger
@@ -31,7 +31,7 @@ from tests.kafka.scene import Scene, scene_of
 from tests.streams.memory import source_of
 
 SERVED_SECONDS = 60.0
-"""After a fault all partitions are to get on again within that; else the run counts as hung."""
+"""After a start or a fault all partitions get on within that; else the run counts as hung."""
 FINISH_SECONDS = 120.0
 SESSION_SECONDS = 3.0
 BASE_DELAY_SECONDS = 0.004
@@ -119,20 +119,10 @@ async def play(
     """Play one round with at most so many faults, half of them in the silence."""
     began = monotonic()
     report = Report(application_id)
-    for ways in cluster.roads:
-        for road in ways:
-            road.base_delay = BASE_DELAY_SECONDS
     events = unruly(crowd(seed, size.customers, size.days), seed)
     last = max(event.occurred_at for event in events)
     ends = [since_epoch(last) + 1, since_epoch(last + timedelta(days=size.silence))]
-    settings: dict[str, object] = {
-        "partitions": size.partitions,
-        "replication_factor": min(3, len(cluster.nodes)),
-        "clock": "event",
-        "session_timeout_seconds": SESSION_SECONDS,
-        "rebalance_timeout_seconds": 10.0,
-        "transaction_timeout_seconds": 5.0,
-    }
+    settings = {**settings_of(cluster, size), "clock": "event"}
     async with scene_of(cluster.bootstrap, application_id, **settings) as scene:
         report.events = await put_in(scene, events)
         workers = [
@@ -147,10 +137,24 @@ async def play(
                     await _phase(stage, phase, plan, quota, report, began, tell)
             except (Hung, TimeoutError, WinbackError) as error:
                 report.hung = f"{type(error).__name__}: {error}"
-            _look_back(report, crew, ledger)
+            look_back(report, crew, ledger)
         report.verdict = await judge(scene, await oracle(scene, playbook, ends))
     report.seconds = monotonic() - began
     return report
+
+
+def settings_of(cluster: Cluster, size: Size) -> dict[str, object]:
+    """What both kinds of rounds set: failures heal fast. Every frame takes its time from now on."""
+    for ways in cluster.roads:
+        for road in ways:
+            road.base_delay = BASE_DELAY_SECONDS
+    return {
+        "partitions": size.partitions,
+        "replication_factor": min(3, len(cluster.nodes)),
+        "session_timeout_seconds": SESSION_SECONDS,
+        "rebalance_timeout_seconds": 10.0,
+        "transaction_timeout_seconds": 5.0,
+    }
 
 
 async def put_in(scene: Scene, events: Sequence[Event]) -> int:
@@ -171,20 +175,16 @@ async def _phase(
     stage: Stage, phase: str, plan: Iterator[Planned], quota: int, report: Report, began: float, tell: Tell
 ) -> None:
     """One replay, from the first worker's start to the last one's leave."""
-    started = wall_ms()
     # A record, and a deadline, is a transaction of its own: so there is always one to hit.
     stage.crew.employ(lambda settings: _up_to(settings, stage.end, batch=1))
-    if not await stage.served(started, SERVED_SECONDS):
-        raise Hung(f"{phase}: no start")
+    await start_of(stage, phase)
     struck = 0
     while struck < quota and not stage.over:
         planned = next(plan)
-        happened = await _one(stage, phase, planned, began)
+        happened = await strike(stage, phase, planned, began)
         report.faults.append(happened)
         struck += happened.struck
-        tell(_line(happened))
-        if happened.served is None and not planned.overlapping:
-            raise Hung(f"{phase}: not every partition got on within {SERVED_SECONDS:.0f} s of {planned.kind}")
+        tell(line_of(happened))
     # What is left is done in a hurry.
     stage.crew.employ(lambda settings: _up_to(settings, stage.end, batch=4000))
     if not stage.over:
@@ -196,16 +196,26 @@ async def _phase(
     await stage.crew.dismiss()
 
 
-async def _one(stage: Stage, phase: str, planned: Planned, began: float) -> Happened:
+async def start_of(stage: Stage, phase: str) -> None:
+    """Until the workers have begun in every partition; Hung where they do not."""
+    before = max(stage.ledger.moved_at.values(), default=0)
+    if not await stage.served(before, SERVED_SECONDS):
+        raise Hung(f"{phase}: no start within {SERVED_SECONDS:.0f} s")
+
+
+async def strike(stage: Stage, phase: str, planned: Planned, began: float) -> Happened:
+    """Let one fault happen, and wait until it has healed; began: monotonic seconds of the round's start."""
     await asyncio.sleep(planned.pause)
     at = monotonic()
     slot = stage.crew.slots[planned.slot]
-    struck = await KINDS[planned.kind](stage, slot, Random(planned.seed))
+    struck = await LIVE_KINDS[planned.kind](stage, slot, Random(planned.seed))
     healed, since = monotonic(), wall_ms()
     happened = Happened(
         planned.kind, planned.slot, phase, at - began, struck, healed - at, None, planned.overlapping
     )
-    if not planned.overlapping and await stage.served(since, SERVED_SECONDS):
+    if not planned.overlapping:
+        if not await stage.served(since, SERVED_SECONDS):
+            raise Hung(f"not every partition got on within {SERVED_SECONDS:.0f} s of {planned.kind}")
         happened.served = monotonic() - healed
     return happened
 
@@ -214,7 +224,8 @@ def _up_to(settings: Settings, end: int, *, batch: int) -> Settings:
     return settings.model_copy(update={"end_instant": instant(end), "batch_max_records": batch})
 
 
-def _look_back(report: Report, crew: Crew, ledger: Ledger) -> None:
+def look_back(report: Report, crew: Crew, ledger: Ledger) -> None:
+    """What the workers went through, into the report."""
     report.commits = ledger.commits
     report.starts = sum(slot.starts for slot in crew.slots)
     report.slowest_leave = max(slot.slowest_leave for slot in crew.slots)
@@ -226,7 +237,8 @@ def _look_back(report: Report, crew: Crew, ledger: Ledger) -> None:
             report.strange_endings.append(f"slot {ending.slot}, code {ending.code}: {ending.words[-2000:]}")
 
 
-def _line(happened: Happened) -> str:
+def line_of(happened: Happened) -> str:
+    """A fault in one line, for people."""
     if not happened.struck:
         return f"{happened.phase:8}{happened.kind:22} did not happen"
     served = "not awaited" if happened.served is None else f"served again after {happened.served:.1f} s"

@@ -1,8 +1,9 @@
 """`make soak FAULTS=50 SEEDS=1,2,3,4,5`: many random faults, and a table of what they did.
 
-A seed is played in rounds (round.py) until so many faults have happened; each round is compared with
-the pure fold by itself. One file a seed is written to var/soak. The exit code is 1 where anything was
-lost, doubled or different, where something hung, or where a worker ended with a stack trace.
+A seed is played in rounds until so many faults have happened: two bounded replays (round.py), then one
+round on the wall clock (live.py), and so on. Each is compared with the pure fold by itself. One file a
+seed is written to var/soak. The exit code is 1 where anything was lost, doubled or different, where
+something hung, or where a worker ended with a stack trace.
 """
 
 import argparse
@@ -23,12 +24,15 @@ from rich.table import Table
 from agents.clients import silent_clients
 from schemas.errors import BrokerUnreachable
 from streams.playbook_file import load_playbook
-from tests.kafka.faults.accidents import KINDS
+from tests.kafka.faults.accidents import KINDS, LIVE_KINDS
 from tests.kafka.faults.cluster import Cluster, cluster_of
+from tests.kafka.faults.live import play_live
 from tests.kafka.faults.round import Report, Size, Tell, play
 from tests.kafka.faults.schedule import schedule
 
 FAULTS_A_ROUND: Final = 12
+LIVE_EVERY: Final = 3
+"""Every third round is one on the wall clock."""
 IDLE_ROUNDS: Final = 3
 """So many rounds in a row in which no fault happened end the soak: the kinds chosen cannot happen."""
 
@@ -37,7 +41,8 @@ async def soak(
     cluster: Cluster, seed: int, faults: int, kinds: Sequence[str], tell: Tell, size: Size
 ) -> list[Report]:
     """The rounds of one seed, until so many faults have happened or a round was bad."""
-    plan = schedule(seed, kinds, size.slots)
+    plan = schedule(seed, [kind for kind in kinds if kind in KINDS], size.slots)
+    live_plan = schedule(seed, kinds, size.slots)
     playbook = load_playbook(None, None)
     reports: list[Report] = []
     idle = 0
@@ -46,16 +51,16 @@ async def soak(
         left = faults - sum(report.struck for report in reports)
         if left <= 0:
             break
-        report = await play(
-            cluster,
-            f"soak-{seed}-{number}-{secrets.token_hex(3)}",
-            playbook,
-            plan,
-            seed=1000 * seed + number,
-            faults=min(left, FAULTS_A_ROUND),
-            size=size,
-            tell=tell,
-        )
+        name = f"soak-{seed}-{number}-{secrets.token_hex(3)}"
+        drawn, wanted = 1000 * seed + number, min(left, FAULTS_A_ROUND)
+        if number % LIVE_EVERY:
+            report = await play(
+                cluster, name, playbook, plan, seed=drawn, faults=wanted, size=size, tell=tell
+            )
+        else:
+            report = await play_live(
+                cluster, name, live_plan, seed=drawn, faults=wanted, size=size, tell=tell
+            )
         idle = 0 if report.struck else idle + 1
         reports.append(report)
         tell(_summary(seed, number, report))
@@ -121,9 +126,9 @@ async def run(arguments: argparse.Namespace) -> int:
     """Play all seeds on one cluster."""
     console = Console(width=None if sys.stdout.isatty() else 120)
     tell: Tell = partial(console.print, markup=False, highlight=False, soft_wrap=True)
-    kinds = arguments.kinds.split(",") if arguments.kinds else list(KINDS)
-    if unknown := set(kinds) - KINDS.keys():
-        tell(f"no such fault: {', '.join(sorted(unknown))}; there are: {', '.join(KINDS)}")
+    kinds = arguments.kinds.split(",") if arguments.kinds else list(LIVE_KINDS)
+    if unknown := set(kinds) - LIVE_KINDS.keys():
+        tell(f"no such fault: {', '.join(sorted(unknown))}; there are: {', '.join(LIVE_KINDS)}")
         return 2
     results: dict[int, list[Report]] = {}
     folder = Path(arguments.output)
@@ -152,7 +157,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--faults", type=int, default=50, help="how many, for each seed")
     parser.add_argument("--seeds", default="1", help="separated by commas")
     parser.add_argument("--brokers", type=int, default=1, help="1, or 3 to lose leaders")
-    parser.add_argument("--kinds", default="", help=f"of {', '.join(KINDS)}; all without it")
+    parser.add_argument("--kinds", default="", help=f"of {', '.join(LIVE_KINDS)}; all without it")
     parser.add_argument("--output", default="var/soak", help="the folder for one JSON file a seed")
     try:
         return asyncio.run(run(parser.parse_args(words)))

@@ -1,11 +1,10 @@
 """What a run has left against what it should have left: one list of differences, empty where all is well."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-from schemas.topics import CHANGELOG, CHURN_RISK, CUSTOMER_HEALTH, DEAD_LETTERS, SOURCES, WIN_BACK
+from schemas.topics import CHANGELOG, CHURN_RISK, CUSTOMER_HEALTH, DEAD_LETTERS, SOURCES, WIN_BACK, TopicSpec
 from streams.core.playbook import Playbook
 from tests.flows.pure_fold import Folded, pure_fold, wake_of
 from tests.kafka.faults.reader import Rebuilt, read_all, rebuilt
@@ -83,8 +82,8 @@ async def judge(scene: Scene, folds: Sequence[Folded]) -> Verdict:
     await _judge_state(verdict, scene, folds)
     for spec in (CHURN_RISK, WIN_BACK):
         expected = [fold.written.get(spec.name, []) for fold in folds]
-        _judge_triggers(verdict, spec.name, expected, await _written(scene, spec))
-        uncommitted = await _written(scene, spec, committed=False)
+        _judge_triggers(verdict, spec.name, expected, await written(scene, spec))
+        uncommitted = await written(scene, spec, committed=False)
         known = {identity(record) for partition in expected for record in partition}
         seen = [identity(record) for partition in uncommitted for record in partition]
         verdict.aborted_seen += len(seen) - len(set(seen))
@@ -92,7 +91,7 @@ async def judge(scene: Scene, folds: Sequence[Folded]) -> Verdict:
         verdict.unexpected_uncommitted += len(strangers)
         verdict.note(f"{spec.name} uncommitted", strangers)
     health = [fold.written.get(CUSTOMER_HEALTH.name, []) for fold in folds]
-    found = await _written(scene, CUSTOMER_HEALTH)
+    found = await written(scene, CUSTOMER_HEALTH)
     for number, (wanted, got) in enumerate(zip(health, found, strict=True)):
         if wanted != got:
             lost, more = _differences(wanted, got)
@@ -100,7 +99,7 @@ async def judge(scene: Scene, folds: Sequence[Folded]) -> Verdict:
             verdict.note(f"health, partition {number}", [*lost, *more, "another order"][:SHOWN])
     for spec in DEAD_LETTERS:
         wanted_ids = _counted((fold.written.get(spec.name, []) for fold in folds), place_of)
-        found_ids = _counted(await _written(scene, spec), place_of)
+        found_ids = _counted(await written(scene, spec), place_of)
         verdict.dead_letters += wanted_ids.total()
         verdict.dead_letters_lost += (wanted_ids - found_ids).total()
         verdict.dead_letters_doubled += (found_ids - wanted_ids).total()
@@ -157,7 +156,8 @@ def _judge_triggers(
         verdict.note(f"{topic} altered", altered)
 
 
-async def _written(scene: Scene, spec: Any, *, committed: bool = True) -> list[list[Written]]:
+async def written(scene: Scene, spec: TopicSpec, *, committed: bool = True) -> list[list[Written]]:
+    """Key, value and headers of a topic's records by partition; committed=False: aborted ones too."""
     records = await read_all(
         scene.settings.bootstrap,
         scene.settings.topics.name(spec),
@@ -180,8 +180,7 @@ def place_of(record: Written) -> str:
 
 
 def _header(record: Written, name: str) -> str:
-    headers: Mapping[str, bytes] = dict(record[2])
-    return headers[name].decode()
+    return next(value or b"" for header, value in record[2] if header == name).decode()
 
 
 def _counted(partitions: Iterable[Sequence[Written]], name: Callable[[Written], str]) -> Counter[str]:

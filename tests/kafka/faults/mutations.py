@@ -1,0 +1,228 @@
+"""Five ways to break exactness, each in a copy of the repository, and whether the harness catches it.
+
+    python -m tests.kafka.faults.mutations            all of them, and the unbroken engine as a control
+    python -m tests.kafka.faults.mutations NAME ...   some of them
+
+A mutation is a few lines at the end of one module of the copy, which put another behaviour in the
+place of one that exactness rests on. The copy is thrown away; the checkout is never touched. Each is
+played with those faults under which it does harm. The exit code is 0 where every mutation is caught and
+the control is not.
+"""
+
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from tests.kafka.faults.crew import REPOSITORY
+
+COPIED: Final = ("schemas", "streams", "agents", "tests", "pyproject.toml")
+SEED: Final = 1
+SECONDS: Final = 900.0
+
+
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    """module: path of the file that gets `lines`. kinds: the faults to play, so many of them."""
+
+    name: str
+    module: str
+    lines: str
+    kinds: tuple[str, ...]
+    faults: int = 8
+
+
+OUTSIDE_THE_TRANSACTION: Final = """
+
+_commit_all = Committer.commit
+
+
+async def _commit_state_alone(self, changes):
+    from schemas.topics import CHURN_RISK, WIN_BACK
+
+    names = [self._settings.topics.name(spec) for spec in (CHURN_RISK, WIN_BACK)]
+    if getattr(self, "_plain", None) is None:
+        self._plain = await start(AIOKafkaProducer(**client_arguments(self._settings)), self._settings)
+    for name in names:
+        for record in changes.topics.pop(name, []):
+            await self._plain.send_and_wait(
+                name, record.value, key=record.key, headers=record.headers, partition=self._partition
+            )
+    await _commit_all(self, changes)
+
+
+Committer.commit = _commit_state_alone
+"""
+
+POSITION_OF_THE_GROUP: Final = """
+
+_open_at_the_record = Processor.open
+
+
+async def _open_at_the_group(self, partitions, generation):
+    from aiokafka.admin import AIOKafkaAdminClient
+
+    positions = await _open_at_the_record(self, partitions, generation)
+    client = AIOKafkaAdminClient(**client_arguments(self._settings))
+    await client.start()
+    try:
+        committed = await client.list_consumer_group_offsets(self._settings.application_id)
+    finally:
+        await client.close()
+    offsets = {
+        tp: committed[TopicPartition(*tp)].offset if TopicPartition(*tp) in committed else offset
+        for tp, offset in positions.items()
+    }
+    for partition in self._partitions.values():
+        partition._positions = [
+            (offsets.get(tp, offset), newest)
+            for tp, (offset, newest) in zip(partition._tps, partition._positions, strict=True)
+        ]
+        partition._reset()
+    return offsets
+
+
+Processor.open = _open_at_the_group
+"""
+
+TABLE_BEFORE_THE_COMMIT: Final = """
+
+_begin = Partition.__init__
+
+
+class _Hasty:
+    def __init__(self, writer, shard, changelog):
+        self._writer, self._shard, self._changelog = writer, shard, changelog
+
+    async def commit(self, changes):
+        for record in changes.topics.get(self._changelog, []):
+            if record.key != PARTITION_KEY:
+                self._shard.records[record.key] = record.value
+        await self._writer.commit(changes)
+
+
+def _begin_hastily(self, number, terms, shard, record, *, sight, writer, **more):
+    hasty = _Hasty(writer, shard, terms.topics.name(CHANGELOG))
+    _begin(self, number, terms, shard, record, sight=sight, writer=hasty, **more)
+
+
+Partition.__init__ = _begin_hastily
+"""
+
+RECOVERY_UNCOMMITTED: Final = """
+
+_COMMITTED = _UNCOMMITTED
+_those_committed = committed
+
+
+def committed(found, aborted):
+    return _those_committed(found, ())
+"""
+
+TRANSACTIONS_OF_THE_WORKER: Final = """
+
+_begin = Committer.__init__
+
+
+def _begin_for_this_worker(self, settings, partition, *more, **named):
+    import os
+
+    name = f"{settings.application_id}-{os.getpid()}"
+    _begin(self, settings, partition, *more, **named)
+    # Names the transactional id alone: the changelog's name has been taken already.
+    self._settings = settings.model_copy(update={"application_id": name})
+
+
+Committer.__init__ = _begin_for_this_worker
+"""
+
+MUTATIONS: Final = (
+    Mutation(
+        "triggers-outside-the-transaction",
+        "streams/commit.py",
+        OUTSIDE_THE_TRANSACTION,
+        ("kill_before_commit", "kill_while_writing", "zombie_in_commit"),
+    ),
+    Mutation(
+        "position-of-the-group",
+        "streams/processor.py",
+        POSITION_OF_THE_GROUP,
+        ("kill", "kill_all", "kill_after_commit"),
+    ),
+    Mutation(
+        "table-before-the-commit",
+        "streams/partition.py",
+        TABLE_BEFORE_THE_COMMIT,
+        ("overdue_commit", "zombie_in_commit"),
+    ),
+    Mutation(
+        "recovery-reads-uncommitted",
+        "streams/changelog.py",
+        RECOVERY_UNCOMMITTED,
+        ("kill_before_commit", "kill_while_writing"),
+    ),
+    Mutation(
+        "transactions-of-the-worker",
+        "streams/commit.py",
+        TRANSACTIONS_OF_THE_WORKER,
+        ("zombie_in_commit", "kill_before_commit", "zombie_while_writing"),
+    ),
+)
+CONTROL: Final = Mutation(
+    "control-unbroken",
+    "streams/commit.py",
+    "",
+    ("kill_before_commit", "zombie_in_commit", "overdue_commit", "kill_after_commit"),
+)
+
+
+def soak_with(mutation: Mutation, folder: Path) -> tuple[int, str]:
+    """The soak's exit code on a mutated copy, and what it printed last."""
+    for name in COPIED:
+        source, target = REPOSITORY / name, folder / name
+        if source.is_dir():
+            # Compiled modules would be loaded instead of the mutated text.
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.so", "*.pyd"))
+        else:
+            shutil.copy(source, target)
+    module = folder / mutation.module
+    module.write_text(module.read_text(encoding="utf-8") + mutation.lines, encoding="utf-8")
+    options = ["--faults", str(mutation.faults), "--seeds", str(SEED), "--kinds", ",".join(mutation.kinds)]
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.kafka.faults.soak", *options, "--output", str(folder / "soak")],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=SECONDS,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def main(names: list[str]) -> int:
+    """Play the mutations named, or all and the control; 0 where each is told from the unbroken engine."""
+    known = {each.name: each for each in (*MUTATIONS, CONTROL)}
+    if unknown := [name for name in names if name not in known]:
+        sys.stderr.write(f"no such mutation: {', '.join(unknown)}; there are: {', '.join(known)}\n")
+        return 2
+    wrong = 0
+    for mutation in [known[name] for name in names] or list(known.values()):
+        with TemporaryDirectory(prefix="winback-mutation-") as folder:
+            code, words = soak_with(mutation, Path(folder))
+        expected = 0 if mutation is CONTROL else 1
+        wrong += code != expected
+        verdict = {0: "nothing found", 1: "CAUGHT"}.get(code, f"the soak itself failed, exit code {code}")
+        sys.stdout.write(f"== {mutation.name}: {verdict}\n{_end_of(words)}\n")
+        sys.stdout.flush()
+    return int(wrong > 0)
+
+
+def _end_of(words: str) -> str:
+    return "\n".join(words.splitlines()[-40:])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
