@@ -30,6 +30,8 @@ from schemas.triggers import ChurnRisk, CustomerHealth, WinBack
 
 Headers = Sequence[tuple[str, bytes | None]]
 """A record's headers. Kafka allows a header without a value."""
+HeaderList = list[tuple[str, bytes | None]]
+"""The same, as aiokafka wants what is to be written."""
 
 Output = ChurnRisk | WinBack | CustomerHealth
 
@@ -162,7 +164,7 @@ _TRIGGER_TYPE_HEADERS = {key: ("ce_type", name.encode()) for key, name in TRIGGE
 _HEALTH_TYPE_HEADER = ("ce_type", HEALTH_TYPE.encode())
 
 
-def headers_and_body(message: Output) -> tuple[list[tuple[str, bytes]], bytes]:
+def headers_and_body(message: Output) -> tuple[HeaderList, bytes]:
     """A trigger or a customer's health as a CloudEvent: the headers and the value of its record.
 
     The id of customer-health is a hash of its body: the same words are the same event.
@@ -176,7 +178,7 @@ def headers_and_body(message: Output) -> tuple[list[tuple[str, bytes]], bytes]:
         identifier = message.id.encode()
         type_header = _TRIGGER_TYPE_HEADERS[type(message), message.kind]
         time = message.due_at
-    headers = [
+    headers: HeaderList = [
         ("ce_id", identifier),
         _SOURCE_HEADER,
         _SPEC_VERSION_HEADER,

@@ -20,7 +20,7 @@ from aiokafka.errors import InvalidProducerEpoch, InvalidProducerIdMapping, Kafk
 from msgspec import Struct
 from msgspec.structs import replace
 
-from schemas.codec import Headers
+from schemas.codec import HeaderList
 from schemas.errors import BrokerUnreachable, Fatal, Fenced, WinbackError
 from schemas.record import PARTITION_KEY
 from schemas.topics import CHANGELOG
@@ -37,7 +37,7 @@ class Record(Struct, frozen=True, gc=False):
 
     key: bytes | None
     value: bytes | None
-    headers: Headers = ()
+    headers: HeaderList = []
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ from struct import Struct as Layout
 from types import MappingProxyType
 from typing import Final
 
-from schemas.codec import Headers, decode_login, decode_purchase, decode_support_ticket
+from schemas.codec import HeaderList, Headers, decode_login, decode_purchase, decode_support_ticket
 from schemas.errors import Rejected
 from schemas.events import TicketPriority, TicketStatus
 from schemas.reasons import Reason
@@ -161,7 +161,7 @@ def _refused(record: SourceRecord, error: Rejected) -> Refused:
     return Refused(record.offset, record, Rejected(error.reason, error.detail))
 
 
-def dead_letter(record: SourceRecord, rejected: Rejected) -> tuple[bytes | None, bytes | None, Headers]:
+def dead_letter(record: SourceRecord, rejected: Rejected) -> tuple[bytes | None, bytes | None, HeaderList]:
     """Key, value and headers of a dead letter: as they came, and why and whence in Spring's headers.
 
     The headers of an earlier refusal give way to the new ones. Beyond LARGEST_DEAD_LETTER the
@@ -186,7 +186,7 @@ def dead_letter(record: SourceRecord, rejected: Rejected) -> tuple[bytes | None,
 
 def _cut(
     key: bytes | None, value: bytes | None, kept: Headers, own: Headers
-) -> tuple[bytes | None, bytes | None, Headers]:
+) -> tuple[bytes | None, bytes | None, HeaderList]:
     """The dead letter with the parts that exceed the room cut: the key has precedence, headers the least."""
     cut: list[str] = []
     room = LARGEST_DEAD_LETTER - _size(None, None, own) - 100  # what the header that tells of it takes

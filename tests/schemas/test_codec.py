@@ -349,7 +349,12 @@ def test_output_is_a_binary_cloud_event(name: str) -> None:
 def test_output_agrees_with_the_cloudevents_package(name: str) -> None:
     """CloudEvents' own implementation reads our records as valid events."""
     headers, body = headers_and_body(OUTPUTS[name])
-    event = from_binary_event(KafkaMessage(headers=dict(headers), key=b"c-1", value=body), JSONFormat())
+    event = from_binary_event(
+        KafkaMessage(
+            headers={name: text for name, text in headers if text is not None}, key=b"c-1", value=body
+        ),
+        JSONFormat(),
+    )
     assert (name, "winback", "1.0", NOON) == (
         event.get_type(),
         event.get_source(),
@@ -383,7 +388,7 @@ def test_health_id_follows_from_its_body() -> None:
 def test_nothing_personal_in_headers() -> None:
     """No header of an output holds the customer's id."""
     headers = [header for output in OUTPUTS.values() for header in headers_and_body(output)[0]]
-    assert [] == [header for header in headers if b"c-1" in header[1]]
+    assert [] == [header for header in headers if b"c-1" in (header[1] or b"")]
 
 
 @pytest.mark.parametrize(
