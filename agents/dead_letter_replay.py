@@ -17,7 +17,7 @@ replays would make four of it.
 import asyncio
 import sys
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -29,6 +29,7 @@ from agents.console import ExitCode, notes, output, print_error, print_line, pri
 from agents.dead_letter_report import NOT_OURS, printable
 from agents.dead_letters import PATIENCE, DeadLetter, Selection, Stretch, letters, stretches
 from agents.produce import Progress, no_progress
+from schemas.codec import Headers
 from schemas.errors import BrokerUnreachable, ConfigurationError
 from schemas.topics import LOGINS
 from streams.checked import Refused
@@ -60,7 +61,7 @@ class Again(NamedTuple):
     timestamp: int
     key: bytes | None
     value: bytes | None
-    headers: Sequence[tuple[str, bytes]]
+    headers: Headers
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,8 +211,7 @@ def judge(letter: DeadLetter, terms: Terms) -> Again | str:
         timestamp=timestamp,
         key=letter.key,
         value=letter.value,
-        # Kafka allows a header without a value, and it goes back as one.
-        headers=[*letter.headers, *([ACCEPT_LATE] if terms.accept_late else [])],  # type: ignore[list-item]
+        headers=[*letter.headers, *([ACCEPT_LATE] if terms.accept_late else [])],
     )
     checked = CHECK_IN[source.name](again, terms.playbook)
     if isinstance(checked, Refused):

@@ -36,7 +36,7 @@ def test_what_was_cut_is_said() -> None:
 
 def test_what_is_not_ours_is_described_too() -> None:
     """No reason, no original, no key, no value; a header without one, a time that says nothing."""
-    record = LogRecord("prefix.purchases-dlt", 0, 0, -1, None, None, [("empty", None)])  # type: ignore[list-item]
+    record = LogRecord("prefix.purchases-dlt", 0, 0, -1, None, None, [("empty", None)])
     stray = parsed(PURCHASES, record)
     assert [
         "prefix.purchases-dlt 0:0  at no known time  (none)",
