@@ -17,7 +17,7 @@ replays would make four of it.
 import asyncio
 import sys
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -29,6 +29,7 @@ from agents.console import ExitCode, notes, output, print_error, print_line, pri
 from agents.dead_letter_report import NOT_OURS, printable
 from agents.dead_letters import PATIENCE, DeadLetter, Selection, Stretch, letters, stretches
 from agents.produce import Progress, no_progress
+from schemas.codec import Headers
 from schemas.errors import BrokerUnreachable, ConfigurationError
 from schemas.topics import LOGINS
 from streams.checked import Refused
@@ -43,7 +44,9 @@ if TYPE_CHECKING:
     from rich.progress import Progress as ProgressBars
 
 IN_FLIGHT: Final = 2_000
-"""Records sent and not yet acknowledged."""
+"""Records sent and not yet acknowledged: a bound on memory."""
+_AT_ONCE: Final = 200
+"""Records whose acknowledgements are waited for together."""
 
 
 class Again(NamedTuple):
@@ -58,7 +61,7 @@ class Again(NamedTuple):
     timestamp: int
     key: bytes | None
     value: bytes | None
-    headers: Sequence[tuple[str, bytes]]
+    headers: Headers
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,8 +211,7 @@ def judge(letter: DeadLetter, terms: Terms) -> Again | str:
         timestamp=timestamp,
         key=letter.key,
         value=letter.value,
-        # Kafka allows a header without a value, and it goes back as one.
-        headers=[*letter.headers, *([ACCEPT_LATE] if terms.accept_late else [])],  # type: ignore[list-item]
+        headers=[*letter.headers, *([ACCEPT_LATE] if terms.accept_late else [])],
     )
     checked = CHECK_IN[source.name](again, terms.playbook)
     if isinstance(checked, Refused):
@@ -234,7 +236,7 @@ async def send(plan: Plan, selection: Selection, progress: Progress = no_progres
         except TimeoutError as error:
             raise BrokerUnreachable(
                 f"no broker at {settings.bootstrap} has acknowledged anything for {PATIENCE:.0f} s; "
-                f"{deliveries.acknowledged:,} records had arrived; sending all of them again does no harm"
+                f"{deliveries.acknowledged:,} records or more had arrived; sending all again does no harm"
             ) from error
     return deliveries.acknowledged
 
@@ -250,25 +252,28 @@ class _Deliveries:
 
     async def send(self, record: Again) -> None:
         """Hand a record over; waits while too many are on their way."""
-        async with asyncio.timeout(PATIENCE):
-            delivery = await self._client.send(
-                record.topic,
-                record.value,
-                record.key,
-                record.partition,
-                timestamp_ms=record.timestamp,
-                headers=record.headers,
-            )
+        delivery = await self._client.send(
+            record.topic,
+            record.value,
+            record.key,
+            record.partition,
+            timestamp_ms=record.timestamp,
+            headers=record.headers,
+        )
         self._waiting.append(delivery)
-        await self.settle(IN_FLIGHT)
+        if len(self._waiting) == IN_FLIGHT:
+            await self.settle(IN_FLIGHT // 2)
 
     async def settle(self, allowed: int = 0) -> None:
         """Wait until at most `allowed` records are on their way; a failed one raises here."""
         while len(self._waiting) > allowed:
+            # A timer for each record would cost more than sending it.
+            count = min(_AT_ONCE, len(self._waiting) - allowed)
             async with asyncio.timeout(PATIENCE):
-                await self._waiting.popleft()
-            self.acknowledged += 1
-            self._progress(1)
+                for _ in range(count):
+                    await self._waiting.popleft()
+            self.acknowledged += count
+            self._progress(count)
 
 
 def _bar_of(bar: "ProgressBars", description: str, total: int) -> Progress:

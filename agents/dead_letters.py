@@ -4,7 +4,7 @@ A run sees what stands committed in the topics when it begins. A letter that com
 as one that a replay brings back at once, is left for the next run: nothing goes round in circles.
 """
 
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from agents.clients import need_topics
 from agents.produce import Progress, no_progress
+from schemas.codec import Headers
 from schemas.errors import BrokerUnreachable, ConfigurationError
 from schemas.reasons import REASONS
 from schemas.topics import SOURCES, TopicSpec, dead_letters
@@ -26,8 +27,6 @@ OWN_HEADERS: Final = ("kafka_dlt-", "winback-")
 PATIENCE: Final = 30.0
 """Seconds in which nothing at all arrives before the broker counts as gone."""
 _POLL_MS: Final = 500
-
-Headers = Sequence[tuple[str, bytes | None]]
 
 
 class Original(NamedTuple):

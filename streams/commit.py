@@ -159,7 +159,8 @@ class Committer:
     ) -> None:
         batch = producer.create_batch()
         for record in records:
-            key, value, headers = record.key, record.value, record.headers
+            key, value = record.key, record.value
+            headers = list(record.headers)  # aiokafka takes nothing else
             if batch.append(key=key, value=value, timestamp=None, headers=headers) is not None:
                 continue
             if batch.record_count():

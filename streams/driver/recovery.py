@@ -144,6 +144,11 @@ class Recovery(StockRecovery):
         expected = self._engine.conf.topic_partitions
         if wrong := {topic: count for topic, count in counts.items() if count not in {None, expected}}:
             topic, count = next(iter(wrong.items()))
+            if not count:
+                raise TopicsError(
+                    f"{topic} is gone: was it deleted? The state belongs to it, and made anew it would be "
+                    "another topic. See docs/operations.md"
+                )
             raise TopicsError(
                 f"{topic} has {count} partitions now, not {expected}: customers would change their "
                 "partition, away from their state. See docs/operations.md"

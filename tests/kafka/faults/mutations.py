@@ -59,33 +59,36 @@ Committer.commit = _commit_state_alone
 
 POSITION_OF_THE_GROUP: Final = """
 
-_open_at_the_record = Processor.open
+_points_of_the_records = Processor._starting_points
 
 
-async def _open_at_the_group(self, partitions, generation):
+async def _points_of_the_group(self, partitions):
     from aiokafka.admin import AIOKafkaAdminClient
 
-    positions = await _open_at_the_record(self, partitions, generation)
+    points = await _points_of_the_records(self, partitions)
     client = AIOKafkaAdminClient(**client_arguments(self._settings))
     await client.start()
     try:
         committed = await client.list_consumer_group_offsets(self._settings.application_id)
     finally:
         await client.close()
-    offsets = {
-        tp: committed[TopicPartition(*tp)].offset if TopicPartition(*tp) in committed else offset
-        for tp, offset in positions.items()
+
+    def position(topic, number, at):
+        found = committed.get(TopicPartition(self._terms.topics.name(topic), number))
+        return at if found is None else replace(at, next_offset=found.offset)
+
+    return {
+        number: replace(
+            record,
+            sources=tuple(
+                position(topic, number, at) for topic, at in zip(SOURCES, record.sources, strict=True)
+            ),
+        )
+        for number, record in points.items()
     }
-    for partition in self._partitions.values():
-        partition._positions = [
-            (offsets.get(tp, offset), newest)
-            for tp, (offset, newest) in zip(partition._tps, partition._positions, strict=True)
-        ]
-        partition._reset()
-    return offsets
 
 
-Processor.open = _open_at_the_group
+Processor._starting_points = _points_of_the_group
 """
 
 TABLE_BEFORE_THE_COMMIT: Final = """

@@ -65,15 +65,17 @@ class Trap:
     answered: asyncio.Event = field(default_factory=asyncio.Event)
     answer: bytes = b""
     seen: int = 0
+    met: bool = False
 
     def meets(self, frame: bytes) -> bool:
-        """Whether this request is the one; the trap springs only once."""
-        if self.reached.is_set() or int.from_bytes(frame[:2]) != self.point.api:
+        """Whether this request is the one; there is only one."""
+        if self.met or int.from_bytes(frame[:2]) != self.point.api:
             return False
         if self.point.holding not in frame:
             return False
         self.seen += 1
-        return self.seen > self.point.passing
+        self.met = self.seen > self.point.passing
+        return self.met
 
     def spring(self) -> None:
         """The point is reached."""

@@ -29,6 +29,7 @@ from tests.kafka.faults.cluster import Cluster, cluster_of
 from tests.kafka.faults.live import play_live
 from tests.kafka.faults.round import Report, Size, Tell, play
 from tests.kafka.faults.schedule import schedule
+from tests.kafka.faults.verdict import SHOWN
 
 FAULTS_A_ROUND: Final = 12
 LIVE_EVERY: Final = 3
@@ -144,7 +145,7 @@ async def run(arguments: argparse.Namespace) -> int:
     console.print(table_of(results))
     for seed, reports in results.items():
         for report in reports:
-            for line in [*report.verdict.examples, *report.strange_endings, report.hung]:
+            for line in [report.hung, *report.verdict.examples, *report.strange_endings[:SHOWN]]:
                 if line:
                     tell(f"seed {seed}, {report.application}: {line}")
     short = any(sum(report.struck for report in each) < arguments.faults for each in results.values())

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 
 from schemas.topics import CHANGELOG, CHURN_RISK, CUSTOMER_HEALTH, DEAD_LETTERS, SOURCES, WIN_BACK, TopicSpec
 from streams.core.playbook import Playbook
@@ -13,6 +14,8 @@ from tests.streams.memory import Written
 
 SHOWN = 5
 """Examples of each kind of difference."""
+LONGEST = 600
+"""Characters of one example."""
 
 
 @dataclass
@@ -57,7 +60,7 @@ class Verdict:
 
     def note(self, what: str, examples: Iterable[object]) -> None:
         """Remember a few examples of a difference."""
-        self.examples += [f"{what}: {each}" for each in list(examples)[:SHOWN]]
+        self.examples += [f"{what}: {each}"[:LONGEST] for each in list(examples)[:SHOWN]]
 
 
 async def oracle(scene: Scene, playbook: Playbook, ends: Sequence[int]) -> list[Folded]:
@@ -82,7 +85,7 @@ async def judge(scene: Scene, folds: Sequence[Folded]) -> Verdict:
     await _judge_state(verdict, scene, folds)
     for spec in (CHURN_RISK, WIN_BACK):
         expected = [fold.written.get(spec.name, []) for fold in folds]
-        _judge_triggers(verdict, spec.name, expected, await written(scene, spec))
+        judge_triggers(verdict, spec.name, expected, await written(scene, spec))
         uncommitted = await written(scene, spec, committed=False)
         known = {identity(record) for partition in expected for record in partition}
         seen = [identity(record) for partition in uncommitted for record in partition]
@@ -135,9 +138,10 @@ def _different_customers(fold: Folded, table: Rebuilt) -> list[str]:
     return wrong
 
 
-def _judge_triggers(
+def judge_triggers(
     verdict: Verdict, topic: str, expected: Sequence[Sequence[Written]], found: Sequence[Sequence[Written]]
 ) -> None:
+    """Compare the triggers of one topic, partition by partition."""
     wanted, got = _counted(expected, identity), _counted(found, identity)
     lost = [each for each in wanted if each not in got]
     strange = [each for each in got if each not in wanted]
@@ -150,8 +154,12 @@ def _judge_triggers(
     verdict.note(f"{topic} strange", strange)
     verdict.note(f"{topic} doubled", doubled)
     if not (lost or strange or doubled):
-        pairs = [pair for a, b in zip(expected, found, strict=True) for pair in zip(a, b, strict=True)]
-        altered = [f"{wanted} != {got}" for wanted, got in pairs if wanted != got]
+        altered = [
+            f"{wanted} != {got}"
+            for partitions in zip(expected, found, strict=True)
+            for wanted, got in zip_longest(*partitions)
+            if wanted != got
+        ]
         verdict.altered += len(altered)
         verdict.note(f"{topic} altered", altered)
 
