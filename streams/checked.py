@@ -10,7 +10,7 @@ from streams.core.stimuli import LoggedIn, Ordered, TicketStep
 
 
 class SourceRecord(Protocol):
-    """What is read of an aiokafka ConsumerRecord. timestamp: milliseconds since the epoch."""
+    """What is read of a record of a source topic. timestamp: milliseconds since the epoch."""
 
     @property
     def topic(self) -> str:

@@ -5,6 +5,7 @@ changelog, then go on where the partition records say.
 """
 
 import asyncio
+import gc
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
@@ -153,6 +154,9 @@ class Processor:
         """See streams.driver.Receiver."""
         if generation != self._generation:
             return
+        # What has been recovered stays: the garbage collector need not look through it again.
+        gc.unfreeze()
+        gc.freeze()
         self.ready = True
         for number, partition in self._partitions.items():
             partition.flow()

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple, TypeVar
 from aiokafka import AIOKafkaConsumer
 from aiokafka.consumer.fetcher import Fetcher, FetchResult
 from aiokafka.errors import ConsumerStoppedError, KafkaError, OffsetOutOfRangeError
-from aiokafka.structs import ConsumerRecord, OffsetAndMetadata, TopicPartition
+from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 from faust.types import TP, AppT
 
@@ -30,7 +30,7 @@ from streams.clock import monotonic, wall_ms
 from streams.connection import client_arguments, start
 from streams.driver.engine import engine_of
 from streams.driver.identities import TopicIdentity, identities
-from streams.driver.interface import EndSight
+from streams.driver.interface import EndSight, LogRecord
 from streams.settings import Settings
 
 PARTITION_FETCH_BYTES = 2 * 1024 * 1024
@@ -48,7 +48,7 @@ class Slice(NamedTuple):
 
     tp: TP
     first_offset: int
-    records: Sequence[ConsumerRecord]
+    records: Sequence[LogRecord]
     next_offset: int
 
 
@@ -282,19 +282,30 @@ class FetchThread(AIOKafkaConsumerThread):
         fetcher._proc_fetch_request = watched
 
 
-def _take(fetcher: Fetcher, tp: TopicPartition, limit: int) -> Sequence[ConsumerRecord]:
+def _take(fetcher: Fetcher, tp: TopicPartition, limit: int) -> Sequence[LogRecord]:
     """What is prefetched of a partition, without waiting; its position moves along."""
     found = fetcher._records.get(tp)
     if found is None:
         return ()
-    records: Sequence[ConsumerRecord] = found.getall(limit) if isinstance(found, FetchResult) else ()
-    if isinstance(found, FetchResult) and found.has_more():
-        return records
+    records: Sequence[LogRecord] = ()
+    if isinstance(found, FetchResult):
+        if found.has_more():
+            found._partition_records._consumer_record = _log_record
+        records = found.getall(limit)
+        if found.has_more():
+            return records
     del fetcher._records[tp]
     fetcher._notify(fetcher._wait_consume_future)  # it may now be fetched on
     if not isinstance(found, FetchResult):
         found.check_raise()
     return records
+
+
+def _log_record(tp: TopicPartition, record: Any) -> LogRecord:
+    """What stands in for aiokafka's ConsumerRecord."""
+    return LogRecord(
+        tp.topic, tp.partition, record.offset, record.timestamp, record.key, record.value, record.headers
+    )
 
 
 def _milliseconds(seconds: float) -> int:

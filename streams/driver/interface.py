@@ -15,10 +15,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from aiokafka.structs import ConsumerRecord
 from faust.types import TP
+from msgspec import Struct
 
-__all__ = ["TP", "Batch", "EndSight", "Lease", "Receiver", "Source"]
+from schemas.codec import Headers
+
+__all__ = ["TP", "Batch", "EndSight", "Lease", "LogRecord", "Receiver", "Source"]
 
 
 @dataclass(slots=True, eq=False)
@@ -28,6 +30,22 @@ class Lease:
     generation: int
     partitions: frozenset[TP]
     live: bool = True
+
+
+class LogRecord(Struct, frozen=True, gc=False):
+    """One record of a source topic. timestamp: milliseconds since the epoch; -1 where there is none.
+
+    aiokafka's own has a dozen fields in a frozen dataclass, which takes as long to fill as an event
+    takes to decode.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +60,7 @@ class Batch:
 
     topic: str
     partition: int
-    records: Sequence[ConsumerRecord]
+    records: Sequence[LogRecord]
     first_offset: int
     next_offset: int
     lease: Lease

@@ -80,7 +80,7 @@ class Recorder:
             await asyncio.sleep(0)
             assert batch.first_offset == self.ledger.positions[batch.tp], "twice, or with a gap"
             assert all(batch.first_offset <= r.offset < batch.next_offset for r in batch.records)
-            self.ledger.values[batch.tp] += [record.value for record in batch.records]
+            self.ledger.values[batch.tp] += [record.value or b"" for record in batch.records]
             self.ledger.positions[batch.tp] = batch.next_offset
             self.ledger.lost += batch.lost
             self.ledger.largest = max(self.ledger.largest, len(batch.records))
