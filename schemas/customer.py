@@ -1,7 +1,8 @@
 """A customer at rest: one struct of facets. It is a wire format, since the changelog keeps it.
 
 All instants are milliseconds since the epoch, UTC; all days are days since the epoch; money is in
-minor units of the base currency. `schemas/record.py` packs it into a changelog value.
+minor units of the base currency. `schemas/record.py` packs it into a changelog value. Numbers and
+tuples all the way down cannot form a cycle, so the garbage collector need not look (gc=False).
 """
 
 from msgspec import Struct
@@ -13,7 +14,7 @@ LONG_AGO = -(2**62)
 """An instant before every event."""
 
 
-class Recent(Struct, frozen=True, array_like=True):
+class Recent(Struct, frozen=True, array_like=True, gc=False):
     """The events of the last `max_lateness`, oldest first, by 64-bit hash of their id.
 
     `horizon`: at or below it nothing is accepted any more, since the record of what was applied
@@ -26,7 +27,7 @@ class Recent(Struct, frozen=True, array_like=True):
     late_hashes: tuple[int, ...] = ()
 
 
-class Purchases(Struct, frozen=True, array_like=True):
+class Purchases(Struct, frozen=True, array_like=True, gc=False):
     """Recency, frequency, money, and the ring of day buckets.
 
     orders: of each of `events.hashes` the 64-bit hash of its order id, -1 for a refund; late_orders:
@@ -48,7 +49,7 @@ class Purchases(Struct, frozen=True, array_like=True):
     ring_spend: tuple[int, ...] = ()
 
 
-class LoginRates(Struct, frozen=True, array_like=True):
+class LoginRates(Struct, frozen=True, array_like=True, gc=False):
     """Two exponentially decayed counts of logins, as of the newest of them, at `at`.
 
     lifted_at: the login that last lifted the ratio of the two rates above the rule's threshold.
@@ -64,7 +65,7 @@ class LoginRates(Struct, frozen=True, array_like=True):
     fell_at: int = NEVER
 
 
-class Logins(Struct, frozen=True, array_like=True):
+class Logins(Struct, frozen=True, array_like=True, gc=False):
     """The rates as of the newest login, and those just before the oldest login in `events`.
 
     A late login is folded from `base` through `events` in order, so that the order of arrival
@@ -76,7 +77,7 @@ class Logins(Struct, frozen=True, array_like=True):
     base: LoginRates = LoginRates()
 
 
-class Ticket(Struct, frozen=True, array_like=True):
+class Ticket(Struct, frozen=True, array_like=True, gc=False):
     """The steps of one ticket in order of (instant, status, hash of the step's id)."""
 
     key: int
@@ -86,7 +87,7 @@ class Ticket(Struct, frozen=True, array_like=True):
     hashes: tuple[int, ...]
 
 
-class Support(Struct, frozen=True, array_like=True):
+class Support(Struct, frozen=True, array_like=True, gc=False):
     """Tickets by hash of their id, and the openings of the last 240 days."""
 
     events: Recent = Recent()
@@ -95,7 +96,7 @@ class Support(Struct, frozen=True, array_like=True):
     opening_hashes: tuple[int, ...] = ()
 
 
-class Firing(Struct, frozen=True, array_like=True):
+class Firing(Struct, frozen=True, array_like=True, gc=False):
     """One trigger that has gone out; kept while it can still be ended, repeated or defer another.
 
     episode_at: start of the spell's day, or the instant of the event that names the episode.
@@ -113,7 +114,7 @@ class Firing(Struct, frozen=True, array_like=True):
     state: int
 
 
-class Customer(Struct, frozen=True, array_like=True):
+class Customer(Struct, frozen=True, array_like=True, gc=False):
     """Everything Winback remembers of one customer, apart from the id, which is the key.
 
     stage: index into streams.core.lifecycle.Stage. lapsed_day: day of the spell whose lapse has
@@ -131,7 +132,7 @@ class Customer(Struct, frozen=True, array_like=True):
     wake_logins: int = NEVER
 
 
-class SourcePosition(Struct, frozen=True, array_like=True):
+class SourcePosition(Struct, frozen=True, array_like=True, gc=False):
     """Where a partition stands in one source topic.
 
     next_offset: the first record not yet folded. newest: running maximum of occurred_at. end: for
@@ -143,7 +144,7 @@ class SourcePosition(Struct, frozen=True, array_like=True):
     end: int | None = None
 
 
-class PartitionRecord(Struct, frozen=True, array_like=True):
+class PartitionRecord(Struct, frozen=True, array_like=True, gc=False):
     """Where a partition stands: in the order purchases, logins, support-tickets; and its clock.
 
     until: the end instant of the bounded replay whose ends the sources hold, else None.

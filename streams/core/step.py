@@ -38,7 +38,7 @@ class Suppressed(NamedTuple):
     reason: str
 
 
-class Step(Struct, frozen=True):
+class Step(Struct, frozen=True, gc=False):
     """One decision.
 
     customer: the state afterwards; the same object where nothing changed. triggers: in the order

@@ -303,8 +303,9 @@ def _take(fetcher: Fetcher, tp: TopicPartition, limit: int) -> Sequence[LogRecor
 
 def _log_record(tp: TopicPartition, record: Any) -> LogRecord:
     """What stands in for aiokafka's ConsumerRecord."""
+    headers = record.headers or ()  # one empty tuple for all, not a list each
     return LogRecord(
-        tp.topic, tp.partition, record.offset, record.timestamp, record.key, record.value, record.headers
+        tp.topic, tp.partition, record.offset, record.timestamp, record.key, record.value, headers
     )
 
 
