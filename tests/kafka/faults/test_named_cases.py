@@ -1,11 +1,15 @@
-"""Two cases that a marketer would notice: a death amid a silence, and a zombie that wakes."""
+"""Cases with a name: a death amid a silence, a zombie that wakes, a producer that hashes keys otherwise."""
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from zlib import crc32
 
 import pytest
+from aiokafka import AIOKafkaProducer
 
-from schemas.topics import CHANGELOG, CHURN_RISK
+from agents.console import ExitCode
+from schemas.codec import encode_event
+from schemas.topics import CHANGELOG, CHURN_RISK, PURCHASES
 from streams.clock import wall_ms
 from streams.core.message import since_epoch
 from streams.core.playbook import DAY
@@ -142,6 +146,29 @@ async def test_a_zombie_is_fenced_before_anything_of_it_is_readable(
         verdict = await judge(scene, folds)
     assert [] == verdict.examples
     assert verdict.good
+
+
+async def test_a_producer_that_hashes_by_crc32_stops_the_worker(
+    cluster: Cluster, application_id: str
+) -> None:
+    """Customers stand where they do not belong: the worker says what to set there, and writes no trigger."""
+    async with scene_of(cluster.bootstrap, application_id, partitions=2) as scene:
+        name = scene.settings.topics.name(PURCHASES)
+        events = [purchase(f"c{number}", wall_ms() - DAY + number) for number in range(300)]
+        producer = AIOKafkaProducer(bootstrap_servers=cluster.bootstrap)
+        await producer.start()
+        try:
+            for event in events:
+                key = event.customer_id.encode()
+                await producer.send(name, encode_event(event), key=key, partition=crc32(key) % 2)
+        finally:
+            await producer.stop()
+        async with process(scene.settings) as worker:
+            code, words = await worker.end()
+        assert ExitCode.MISTAKE == code
+        assert "partitioner=murmur2_random" in words
+        assert "raceback" not in words
+        assert [] == await scene.triggers()
 
 
 async def has_answer(trap: Trap) -> bool:
