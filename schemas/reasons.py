@@ -16,6 +16,7 @@ Reason = Literal[
     "future",  # dated later than the record itself, by more than clocks may differ
     "no_key",
     "key_mismatch",  # the record's key is not the customer's id
+    "quarantined",  # the state of its customer cannot be read
     "too_late",  # further behind the partition's clock than the playbook's max_lateness
 ]
 

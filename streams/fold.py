@@ -7,13 +7,14 @@ through `fold`, so it is written flat.
 """
 
 from collections import Counter, deque
+from contextlib import suppress
 from dataclasses import dataclass
 
 from msgspec.structs import replace
 
 from schemas.codec import headers_and_body
 from schemas.customer import NEVER, Customer, PartitionRecord, SourcePosition
-from schemas.errors import Rejected
+from schemas.errors import Rejected, StateError
 from schemas.record import PARTITION_KEY, STAGE_AT, Fingerprint, pack, pack_partition, raw_head, unpack
 from schemas.topics import CHANGELOG, CHURN_RISK, CUSTOMER_HEALTH, DEAD_LETTERS, SOURCES, WIN_BACK, Topics
 from schemas.triggers import ChurnRisk, MovedBy, WinBack
@@ -32,6 +33,7 @@ from streams.timers import Deadlines
 
 SOURCE_NAMES = tuple(topic.name for topic in SOURCES)
 _TOO_LATE = Rejected("too_late", "older than the playbook's max_lateness behind the partition's clock")
+_UNREADABLE = Rejected("quarantined", "the state of its customer cannot be read")
 _FOLDED = Outcome.FOLDED
 
 
@@ -129,15 +131,18 @@ class Fold:
             work.consumed += 1
             work.budget -= 1
             if type(item) is CheckedIn:
-                outcome = self._advance(work, item.key, item.stimulus, self.clock).outcome
+                try:
+                    outcome = self._advance(work, item.key, item.stimulus, self.clock).outcome
+                except StateError:
+                    self._refuse(work, source, Refused(item.offset, item.record, _UNREADABLE))
+                    continue
                 if outcome is _FOLDED:
                     folded[source] += 1
                 else:
                     work.tally.records[SOURCE_NAMES[source], outcome] += 1
                     if outcome is Outcome.TOO_LATE:
-                        self._refuse(work, source, Refused(item.offset, item.record, _TOO_LATE))
+                        self._write_dead_letter(work, source, Refused(item.offset, item.record, _TOO_LATE))
             elif type(item) is Refused:
-                work.tally.records[SOURCE_NAMES[source], "dead_letter"] += 1
                 self._refuse(work, source, item)
             else:
                 work.tally.records[SOURCE_NAMES[source], "after_end"] += 1
@@ -155,7 +160,11 @@ class Fold:
                 return False
             due, key = entry
             work.budget -= 1
-            if self._advance(work, key, Elapsed(), clock).triggers:
+            try:
+                fired = self._advance(work, key, Elapsed(), clock).triggers
+            except StateError:
+                continue
+            if fired:
                 reached = work.wall if self._terms.end is None else clock
                 work.tally.lateness.append((reached - due) / 1000)
         self.clock = clock
@@ -171,7 +180,8 @@ class Fold:
             if key in self._records:
                 # Moved or not, the customer is written under the new fingerprint: it counts as work,
                 # and the next start need not ask again.
-                work.dirty[key] = self._advance(work, key, Elapsed(moved_by), self.clock).customer
+                with suppress(StateError):
+                    work.dirty[key] = self._advance(work, key, Elapsed(moved_by), self.clock).customer
         return True
 
     def close(self, work: Work) -> None:
@@ -228,13 +238,16 @@ class Fold:
     # One decision
 
     def _advance(self, work: Work, key: bytes, stimulus: Stimulus, now: int) -> Step:
+        """Decide. Raises StateError where the customer's state is quarantined, or now has to be."""
         customer = work.dirty.get(key)
         if customer is None:
             value = self._records.get(key)
-            if value is None:
-                self._placement.check(key)
+            if value is not None:
+                customer = self._unpacked(work, key, value)
+            elif key in self._shard.quarantined:
+                raise StateError(_UNREADABLE.detail)
             else:
-                customer = unpack(value)
+                self._placement.check(key)
         step = advance(key.decode(), customer, stimulus, now=now, playbook=self._terms.playbook)
         after = step.customer
         if after is customer or (customer is None and step.outcome is not _FOLDED):
@@ -266,7 +279,21 @@ class Fold:
         topic = CHURN_RISK if isinstance(trigger, ChurnRisk) else WIN_BACK
         work.changes.add(self._terms.topics.name(topic), Record(key, body, headers))
 
+    def _unpacked(self, work: Work, key: bytes, value: bytes) -> Customer:
+        """Recovery looked at the head alone: what is damaged behind it shows now."""
+        try:
+            return unpack(value)
+        except StateError:
+            self._shard.stages[value[STAGE_AT]] -= 1
+            self._shard.quarantine(key, "damaged")
+            work.tally.quarantined["damaged"] += 1
+            raise
+
     def _refuse(self, work: Work, source: int, item: Refused) -> None:
+        work.tally.records[SOURCE_NAMES[source], "dead_letter"] += 1
+        self._write_dead_letter(work, source, item)
+
+    def _write_dead_letter(self, work: Work, source: int, item: Refused) -> None:
         key, value, headers = dead_letter(item.record, item.rejected)
         work.changes.add(self._terms.topics.name(DEAD_LETTERS[source]), Record(key, value, headers))
         work.tally.dead_letters[SOURCE_NAMES[source], item.rejected.reason] += 1

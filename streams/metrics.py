@@ -48,16 +48,18 @@ class Tally:
     """What one batch of one partition did: `tally.records[topic, "folded"] += 1`.
 
     records: by topic and RecordOutcome. triggers: by rule and kind. suppressed: by rule and reason.
-    dead_letters: by topic and reason. lateness: seconds from due instant to firing, of each trigger.
+    dead_letters: by topic and reason. quarantined: by reason. lateness: seconds from due
+    instant to firing, of each trigger.
     """
 
-    __slots__ = ("dead_letters", "lateness", "records", "suppressed", "triggers")
+    __slots__ = ("dead_letters", "lateness", "quarantined", "records", "suppressed", "triggers")
 
     def __init__(self) -> None:
         self.records: defaultdict[tuple[str, str], int] = defaultdict(int)
         self.triggers: defaultdict[tuple[str, str], int] = defaultdict(int)
         self.suppressed: defaultdict[tuple[str, str], int] = defaultdict(int)
         self.dead_letters: defaultdict[tuple[str, str], int] = defaultdict(int)
+        self.quarantined: defaultdict[str, int] = defaultdict(int)
         self.lateness: list[float] = []
 
 
@@ -146,7 +148,7 @@ class Metrics:
         # any; the log names topic, partition and offset of each.
         self.quarantined: Final = Counter(
             "winback_quarantined_records",
-            "State records that could not be read while recovering, by reason",
+            "State records that could not be read, by reason",
             ["reason"],
             registry=registry,
         )
@@ -174,6 +176,8 @@ class Metrics:
         ):
             for labels, count in counts.items():
                 counter.labels(*labels).inc(count)
+        for why, count in tally.quarantined.items():
+            self.quarantined.labels(why).inc(count)
         for seconds in tally.lateness:
             self.deadline_lateness_seconds.observe(seconds)
 

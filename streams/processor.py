@@ -226,6 +226,8 @@ class Processor:
 
     def _committed(self, partition: Partition, done: Done) -> None:
         self._metrics.add(done.tally, fold_seconds=done.fold_seconds, flush_seconds=done.flush_seconds)
+        for reason, count in done.tally.quarantined.items():
+            _log.error("quarantined", partition=partition.number, reason=reason, records=count)
         self._judge(done.tally)
         if partition.finished and all(each.finished for each in self._partitions.values()):
             self.finished.set()

@@ -279,6 +279,36 @@ async def test_a_dead_letter_of_no_key_and_no_value(replaying: Stand) -> None:
 # --------------------------------------------------------------------------------------- transactions
 
 
+async def test_the_events_of_a_customer_in_quarantine_become_dead_letters(replaying: Stand) -> None:
+    """Whose state could not be read is not started afresh; everybody else goes on."""
+    replaying.put(purchase("lost", START), purchase("c", START + HOUR))
+    replaying.shard.quarantine(b"lost", "unknown_version")
+    replaying.open()
+    replaying.deliver_all()
+    await replaying.settle()
+    assert [b"c"] == list(replaying.customers)
+    ((key, _, headers),) = replaying.dead_letters
+    assert (b"lost", "quarantined") == (key, reason(headers))
+    assert {("purchases", "folded"): 1, ("purchases", "dead_letter"): 1} == replaying.outcomes()
+
+
+async def test_a_state_found_damaged_at_its_deadline_is_quarantined(replaying: Stand) -> None:
+    """Recovery reads heads alone; damage behind one shows at the first touch, and stops nobody else."""
+    replaying.put(ticket("lost", START), login("c", START + DAY), ticket("lost", START + 2 * DAY, "replied"))
+    replaying.batch_records = 1
+    replaying.open()
+    replaying.deliver_all()
+    await replaying.partition.step()
+    replaying.shard.records[b"lost"] = replaying.shard.records[b"lost"][:-4]
+    await replaying.settle()
+    assert [] == said(replaying)
+    assert [b"c"] == list(replaying.customers)
+    assert {b"lost": "damaged"} == replaying.shard.quarantined
+    assert 1 == sum(done.tally.quarantined["damaged"] for done in replaying.done)
+    assert 1 == len(replaying.dead_letters)
+    assert 1 == replaying.partition.stages.total()
+
+
 async def test_nothing_stands_in_the_table_before_the_commit(replaying: Stand) -> None:
     """The table shows a batch when its transaction has been committed, and not earlier."""
     replaying.put(login("c", START))
