@@ -7,10 +7,10 @@ its `specversion` must be 1.0 and its `type` that of the topic. Where the event 
 or `occurred_at`, the envelope's `id` and `time` stand in for them, as CloudEvents producers expect;
 where both are there, the event's own win.
 
-Out: CloudEvents in binary mode. `time` is always the due instant (for customer-health `as_of`),
-also for what ends a trigger, so that all that is said about a firing sorts together; when it ended
-is in the body. `source` is constant: nothing depends on which worker wrote it. There is no
-`subject`: it would put the customer into the headers.
+Out: CloudEvents in binary mode. `time` is always the due instant (for customer-health `as_of`, for
+the receipt of an erasure `forgotten_at`), also for what ends a trigger, so that all that is said
+about a firing sorts together; when it ended is in the body. `source` is constant: nothing depends
+on which worker wrote it. There is no `subject`: it would put the customer into the headers.
 """
 
 import base64
@@ -23,6 +23,7 @@ from typing import Final, Generic, NoReturn, TypeVar
 import msgspec
 from msgspec import Raw, Struct
 
+from schemas.erasures import Erasure, ErasureReceipt
 from schemas.errors import Rejected
 from schemas.events import Event, Login, Purchase, SupportTicket
 from schemas.reasons import Reason
@@ -33,7 +34,7 @@ Headers = Sequence[tuple[str, bytes | None]]
 HeaderList = list[tuple[str, bytes | None]]
 """The same, as aiokafka wants what is to be written."""
 
-Output = ChurnRisk | WinBack | CustomerHealth
+Output = ChurnRisk | WinBack | CustomerHealth | ErasureReceipt
 
 SPEC_VERSION: Final = "1.0"
 SOURCE: Final = "winback"
@@ -47,6 +48,7 @@ TRIGGER_TYPES: Final[dict[tuple[type[ChurnRisk | WinBack], str], str]] = {
     **{(WinBack, kind): f"winback.win-back.{kind}.v1" for kind in ("due", "achieved", "revoked")},
 }
 HEALTH_TYPE: Final = "winback.customer-health.changed.v1"
+RECEIPT_TYPE: Final = "winback.erasure-receipts.issued.v1"
 
 _STRUCTURED = b"application/cloudevents"
 _STRUCTURED_JSON = frozenset({b"application/cloudevents", b"application/cloudevents+json"})
@@ -151,9 +153,19 @@ decode_purchase: Final = EventDecoder(Purchase, PURCHASE_TYPE)
 decode_login: Final = EventDecoder(Login, LOGIN_TYPE)
 decode_support_ticket: Final = EventDecoder(SupportTicket, SUPPORT_TICKET_TYPE)
 
+_decode_erasure = msgspec.json.Decoder(Erasure).decode
 
-def encode_event(event: Event) -> bytes:
-    """An event as bare JSON, as the decoders read it without headers."""
+
+def decode_erasure(value: bytes) -> Erasure:
+    """The value of a record of `erasures`; raises Rejected, whatever the bytes are."""
+    try:
+        return _decode_erasure(value.decode())
+    except (ValueError, RecursionError) as error:
+        raise _rejected(error, value) from None
+
+
+def encode_event(event: Event | Erasure) -> bytes:
+    """An event or an erasure as bare JSON, as the decoders read it without headers."""
     return _encode(event)
 
 
@@ -162,18 +174,20 @@ _SOURCE_HEADER = ("ce_source", SOURCE.encode())
 _CONTENT_TYPE_HEADER = ("content-type", b"application/json")
 _TRIGGER_TYPE_HEADERS = {key: ("ce_type", name.encode()) for key, name in TRIGGER_TYPES.items()}
 _HEALTH_TYPE_HEADER = ("ce_type", HEALTH_TYPE.encode())
+_RECEIPT_TYPE_HEADER = ("ce_type", RECEIPT_TYPE.encode())
 
 
 def headers_and_body(message: Output) -> tuple[HeaderList, bytes]:
-    """A trigger or a customer's health as a CloudEvent: the headers and the value of its record.
+    """What Winback says as a CloudEvent: the headers and the value of its record.
 
-    The id of customer-health is a hash of its body: the same words are the same event.
+    The id of customer-health and of a receipt is a hash of the body: the same words are the same event.
     """
     body = _encode(message)
-    if isinstance(message, CustomerHealth):
+    if isinstance(message, CustomerHealth | ErasureReceipt):
         identifier = blake2b(body, digest_size=16).hexdigest().encode()
-        type_header = _HEALTH_TYPE_HEADER
-        time = message.as_of
+        health = isinstance(message, CustomerHealth)
+        type_header = _HEALTH_TYPE_HEADER if health else _RECEIPT_TYPE_HEADER
+        time = message.as_of if isinstance(message, CustomerHealth) else message.forgotten_at
     else:
         identifier = message.id.encode()
         type_header = _TRIGGER_TYPE_HEADERS[type(message), message.kind]
@@ -192,6 +206,7 @@ def headers_and_body(message: Output) -> tuple[HeaderList, bytes]:
 _OUTPUT_DECODERS = {
     **{name.encode(): msgspec.json.Decoder(body).decode for (body, _), name in TRIGGER_TYPES.items()},
     HEALTH_TYPE.encode(): msgspec.json.Decoder(CustomerHealth).decode,
+    RECEIPT_TYPE.encode(): msgspec.json.Decoder(ErasureReceipt).decode,
 }
 
 

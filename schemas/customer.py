@@ -13,6 +13,9 @@ NEVER = 2**62
 LONG_AGO = -(2**62)
 """An instant before every event."""
 
+NOT_FORGOTTEN = -1
+"""An instant before every event too, since none is accepted that is dated before 1970; one byte long."""
+
 
 class Recent(Struct, frozen=True, array_like=True, gc=False):
     """The events of the last `max_lateness`, oldest first, by 64-bit hash of their id.
@@ -118,7 +121,8 @@ class Customer(Struct, frozen=True, array_like=True, gc=False):
     """Everything Winback remembers of one customer, apart from the id, which is the key.
 
     stage: index into streams.core.lifecycle.Stage. lapsed_day: day of the spell whose lapse has
-    been settled. wake_*: the earliest instant still to come of each family of rules.
+    been settled. wake_*: the earliest instant still to come of each family of rules. forgotten_at: of
+    the customer's erasure; nothing dated at or before it is folded.
     """
 
     purchases: Purchases | None = None
@@ -130,6 +134,12 @@ class Customer(Struct, frozen=True, array_like=True, gc=False):
     wake_spell: int = NEVER
     wake_support: int = NEVER
     wake_logins: int = NEVER
+    forgotten_at: int = NOT_FORGOTTEN
+
+
+def is_stub(customer: Customer) -> bool:
+    """Whether nothing is left of a customer but that they were forgotten."""
+    return customer.forgotten_at != NOT_FORGOTTEN and customer == Customer(forgotten_at=customer.forgotten_at)
 
 
 class SourcePosition(Struct, frozen=True, array_like=True, gc=False):
@@ -147,9 +157,13 @@ class SourcePosition(Struct, frozen=True, array_like=True, gc=False):
 class PartitionRecord(Struct, frozen=True, array_like=True, gc=False):
     """Where a partition stands: in the order purchases, logins, support-tickets; and its clock.
 
-    until: the end instant of the bounded replay whose ends the sources hold, else None.
+    until: the end instant of the bounded replay whose ends the sources hold, else None. erasures_next:
+    the first offset of `erasures` that has not been obeyed; erasures_end: for a bounded replay the
+    offset at which they end, else None.
     """
 
     sources: tuple[SourcePosition, SourcePosition, SourcePosition]
     clock: int
     until: int | None = None
+    erasures_next: int = 0
+    erasures_end: int | None = None

@@ -16,11 +16,20 @@ import msgspec
 
 from schemas.codec import TRIGGER_TYPES
 from schemas.compatibility import Direction, breaks
-from schemas.topics import CHURN_RISK, CUSTOMER_HEALTH, SOURCES, WIN_BACK, TopicSpec
+from schemas.topics import (
+    CHURN_RISK,
+    CUSTOMER_HEALTH,
+    ERASURE_RECEIPTS,
+    ERASURES,
+    SOURCES,
+    WIN_BACK,
+    TopicSpec,
+)
 
 PUBLISHED: Final = Path(__file__).parent / "json"
 VERSION: Final = 1
-TOPICS: Final = (*SOURCES, CHURN_RISK, WIN_BACK, CUSTOMER_HEALTH)
+READ: Final = (*SOURCES, ERASURES)
+TOPICS: Final = (*READ, CHURN_RISK, WIN_BACK, CUSTOMER_HEALTH, ERASURE_RECEIPTS)
 
 
 def schema_of(topic: TopicSpec) -> dict[str, Any]:
@@ -46,7 +55,7 @@ def schema_of(topic: TopicSpec) -> dict[str, Any]:
 
 def direction_of(topic: TopicSpec) -> Direction:
     """Whether Winback reads the topic's values or writes them."""
-    return "read" if topic in SOURCES else "written"
+    return "read" if topic in READ else "written"
 
 
 def path_of(topic: TopicSpec, directory: Path = PUBLISHED) -> Path:

@@ -4,7 +4,7 @@ byte 0        format version
 bytes 1-8     wake_at, milliseconds since the epoch, signed, big-endian
 bytes 9-12    fingerprint of the model the deadline was computed with
 bytes 13-16   fingerprint of the playbook
-byte 17       the customer's stage, so that recovery can count them
+byte 17       the customer's stage, so that recovery can count them; 255 for a stub
 bytes 18-     MessagePack of schemas.customer.Customer
 """
 
@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from schemas.customer import Customer, PartitionRecord
+from schemas.customer import NOT_FORGOTTEN, Customer, PartitionRecord, is_stub
 from schemas.errors import StateError
 
 VERSION = 1
@@ -24,6 +24,8 @@ _HEAD = Struct(">BqIIB")
 HEAD_SIZE = _HEAD.size
 STAGE_AT = HEAD_SIZE - 1
 """Where the stage's byte is."""
+STUB = 255
+"""Stands for the stage where all that is left is that the customer was forgotten."""
 raw_head = _HEAD.unpack_from
 """As `head`, but a plain tuple and unchecked: for the million records of a recovery."""
 _encode = msgspec.msgpack.Encoder().encode
@@ -50,7 +52,8 @@ class Head(NamedTuple):
 def pack(customer: Customer, fingerprint: Fingerprint) -> bytes:
     """The changelog value of a customer."""
     wake_at = min(customer.wake_spell, customer.wake_support, customer.wake_logins)
-    return _HEAD.pack(VERSION, wake_at, *fingerprint, customer.stage) + _encode(customer)
+    stage = STUB if customer.forgotten_at != NOT_FORGOTTEN and is_stub(customer) else customer.stage
+    return _HEAD.pack(VERSION, wake_at, *fingerprint, stage) + _encode(customer)
 
 
 def unpack(value: bytes) -> Customer:

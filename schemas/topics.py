@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
+from schemas.erasures import Erasure, ErasureReceipt
 from schemas.events import Login, Purchase, SupportTicket
 from schemas.triggers import ChurnRisk, CustomerHealth, WinBack
 
@@ -32,6 +33,9 @@ SOURCES: Final = (PURCHASES, LOGINS, SUPPORT_TICKETS)
 CHURN_RISK: Final = TopicSpec("churn-risk", ChurnRisk, compacted=False, retention_ms=None)
 WIN_BACK: Final = TopicSpec("win-back", WinBack, compacted=False, retention_ms=None)
 CUSTOMER_HEALTH: Final = TopicSpec("customer-health", CustomerHealth, compacted=True, retention_ms=None)
+
+ERASURES: Final = TopicSpec("erasures", Erasure, compacted=True, retention_ms=None, replayed=True)
+ERASURE_RECEIPTS: Final = TopicSpec("erasure-receipts", ErasureReceipt, compacted=True, retention_ms=None)
 
 
 def dead_letters(source: TopicSpec) -> TopicSpec:
@@ -63,5 +67,6 @@ class Topics:
 
     def all(self) -> tuple[TopicSpec, ...]:
         """Every topic a worker needs under its full name, all with one and the same partition count."""
-        specs = (*SOURCES, CHURN_RISK, WIN_BACK, CUSTOMER_HEALTH, *DEAD_LETTERS, CHANGELOG)
+        said = (CHURN_RISK, WIN_BACK, CUSTOMER_HEALTH)
+        specs = (*SOURCES, ERASURES, *said, ERASURE_RECEIPTS, *DEAD_LETTERS, CHANGELOG)
         return tuple(replace(spec, name=self.name(spec)) for spec in specs)

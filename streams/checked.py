@@ -58,6 +58,14 @@ class Refused(Struct, frozen=True, gc=False):
     rejected: Rejected
 
 
+class Asked(NamedTuple):
+    """A record of `erasures`: the customer of this key is to be forgotten up to `at` (ms, inclusive)."""
+
+    offset: int
+    key: bytes
+    at: int
+
+
 class AfterEnd(NamedTuple):
     """A record dated at or after the end of a bounded replay; counted, and nothing else."""
 

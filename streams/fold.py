@@ -7,24 +7,35 @@ through `fold`, so it is written flat.
 """
 
 from collections import Counter, deque
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
 from msgspec.structs import replace
 
 from schemas.codec import headers_and_body
-from schemas.customer import NEVER, Customer, PartitionRecord, SourcePosition
+from schemas.customer import NEVER, NOT_FORGOTTEN, Customer, PartitionRecord, SourcePosition, is_stub
+from schemas.erasures import ErasureReceipt
 from schemas.errors import Rejected, StateError
-from schemas.record import PARTITION_KEY, STAGE_AT, Fingerprint, pack, pack_partition, raw_head, unpack
-from schemas.topics import CHANGELOG, CHURN_RISK, CUSTOMER_HEALTH, DEAD_LETTERS, SOURCES, WIN_BACK, Topics
+from schemas.record import PARTITION_KEY, STAGE_AT, STUB, Fingerprint, pack, pack_partition, raw_head, unpack
+from schemas.topics import (
+    CHANGELOG,
+    CHURN_RISK,
+    CUSTOMER_HEALTH,
+    DEAD_LETTERS,
+    ERASURE_RECEIPTS,
+    SOURCES,
+    WIN_BACK,
+    Topics,
+)
 from schemas.triggers import ChurnRisk, MovedBy, WinBack
-from streams.checked import CheckedIn, Merged, Refused
+from streams.checked import Asked, CheckedIn, Merged, Refused
 from streams.commit import Changes, Record
 from streams.core.advance import advance
-from streams.core.message import since_epoch
+from streams.core.message import instant, since_epoch
 from streams.core.playbook import Playbook
 from streams.core.step import Outcome, Step, wake_of
-from streams.core.stimuli import Elapsed, Stimulus
+from streams.core.stimuli import Elapsed, Forget, Stimulus
 from streams.intake import dead_letter
 from streams.metrics import Tally
 from streams.partitioner import Placement
@@ -61,16 +72,18 @@ class Work:
     """One batch being folded.
 
     wall: the wall clock (ms) when it began. budget: records and deadlines it may still take on.
-    dirty: customers it has changed. folded: records folded, by topic; the plain case is counted
-    apart, since it is nearly all of them.
+    dirty: customers it has changed. gone: those whose stub has been given up, unless they came back.
+    consumed: records taken, erasures among them. folded: records folded, by topic; the plain case is
+    counted apart, since it is nearly all of them.
     """
 
-    __slots__ = ("budget", "changes", "consumed", "dirty", "folded", "tally", "wall")
+    __slots__ = ("budget", "changes", "consumed", "dirty", "folded", "gone", "tally", "wall")
 
     def __init__(self, wall: int, budget: int) -> None:
         self.wall = wall
         self.budget = budget
         self.dirty: dict[bytes, Customer] = {}
+        self.gone: list[bytes] = []
         self.changes = Changes()
         self.tally = Tally()
         self.consumed = 0
@@ -79,7 +92,7 @@ class Work:
     @property
     def empty(self) -> bool:
         """Whether there is nothing to commit."""
-        return not (self.consumed or self.dirty)
+        return not (self.consumed or self.dirty or self.gone)
 
 
 class Fold:
@@ -89,6 +102,8 @@ class Fold:
         self.clock = record.clock
         self.positions = [(source.next_offset, source.newest) for source in record.sources]
         """For each source topic the next offset, and the running maximum of `occurred_at`."""
+        self.erasures_next = record.erasures_next
+        """The first offset of `erasures` that has not been obeyed."""
         self._terms = terms
         self._shard = shard
         self._records = shard.records
@@ -96,6 +111,9 @@ class Fold:
         # Live, there is no end: who asks how the partition stands must not take it for a finished replay.
         self._until = None if terms.end is None else record.until
         self._ends = tuple([source.end for source in record.sources])
+        self._erasures_end = None if terms.end is None else record.erasures_end
+        self._asked: deque[Asked] = deque()
+        self._outlived: deque[bytes] = deque()
         self._dirty: dict[bytes, Customer] = {}
         self._deadlines = Deadlines(shard.deadlines, self._wake_of)
         self._refit: deque[tuple[bytes, MovedBy]] = deque(self._foreign())
@@ -143,7 +161,10 @@ class Fold:
                     if outcome is Outcome.TOO_LATE:
                         self._write_dead_letter(work, source, Refused(item.offset, item.record, _TOO_LATE))
             elif type(item) is Refused:
-                self._refuse(work, source, item)
+                if self._from_before(work, item):
+                    work.tally.records[SOURCE_NAMES[source], Outcome.FORGOTTEN] += 1
+                else:
+                    self._refuse(work, source, item)
             else:
                 work.tally.records[SOURCE_NAMES[source], "after_end"] += 1
         return True
@@ -170,6 +191,46 @@ class Fold:
         self.clock = clock
         return True
 
+    def ask(self, erasures: Iterable[Asked]) -> None:
+        """Take erasures, ascending by offset; `erase` obeys them."""
+        self._asked.extend(erasures)
+
+    def erase(self, work: Work) -> bool:
+        """Forget whoever is to be forgotten, and whose stub has had its time; False if budget ran out."""
+        while self._outlived and work.budget > 0:
+            work.budget -= 1
+            key = self._outlived.popleft()
+            value = self._records.get(key)
+            if value is not None and value[STAGE_AT] == STUB:
+                work.gone.append(key)
+        while self._asked:
+            if work.budget <= 0:
+                return False
+            work.budget -= 1
+            work.consumed += 1
+            asked = self._asked.popleft()
+            self.erasures_next = asked.offset + 1
+            self._erase(work, asked)
+        return True
+
+    def outlive(self, written_from: int) -> None:
+        """Give up the stubs that nothing can need any more: the clock is `max_lateness` beyond them, and
+        so was all that the sources still hold when it was written, the oldest at `written_from` (ms)."""
+        self._outlived.clear()
+        if not self._shard.stages[STUB]:
+            return
+        before = min(self.clock, written_from) - self._terms.playbook.max_lateness
+        for key, value in self._records.items():
+            if value[STAGE_AT] == STUB:
+                with suppress(StateError):
+                    if unpack(value).forgotten_at < before:
+                        self._outlived.append(key)
+
+    @property
+    def has_to_erase(self) -> bool:
+        """Whether `erase` would find something to do."""
+        return bool(self._asked or self._outlived)
+
     def recompute(self, work: Work) -> bool:
         """Recompute deadlines that another model or playbook had computed; False if budget ran out."""
         while self._refit:
@@ -188,6 +249,7 @@ class Fold:
         """The batch is complete: add the state it leaves to what it changes, and count it."""
         fingerprint = self._terms.fingerprint
         records = [Record(key, pack(customer, fingerprint)) for key, customer in work.dirty.items()]
+        records += [Record(key, None) for key in work.gone if key not in work.dirty]
         records.append(Record(PARTITION_KEY, pack_partition(self.record)))
         work.changes.topics[self._changelog] = records
         for name, count in zip(SOURCE_NAMES, work.folded, strict=True):
@@ -197,13 +259,20 @@ class Fold:
     def settle(self, work: Work) -> None:
         """The transaction is committed: now it is so in memory too."""
         self._dirty = {}
-        records, stages = self._records, self._shard.stages
+        records, stages, quarantined = self._records, self._shard.stages, self._shard.quarantined
         for record in work.changes.topics[self._changelog]:
             key, value = record.key, record.value
-            if key is None or value is None or key == PARTITION_KEY:
+            if key is None or key == PARTITION_KEY:
                 continue
             before = records.get(key)
+            if value is None:
+                if before is not None:
+                    stages[before[STAGE_AT]] -= 1
+                    del records[key]
+                continue
             if before is None:
+                if quarantined:
+                    quarantined.pop(key, None)
                 stages[value[STAGE_AT]] += 1
             elif before[STAGE_AT] != value[STAGE_AT]:
                 stages[before[STAGE_AT]] -= 1
@@ -218,7 +287,9 @@ class Fold:
             SourcePosition(offset, newest, end)
             for (offset, newest), end in zip(self.positions, self._ends, strict=True)
         ]
-        return PartitionRecord((purchases, logins, tickets), self.clock, self._until)
+        return PartitionRecord(
+            (purchases, logins, tickets), self.clock, self._until, self.erasures_next, self._erasures_end
+        )
 
     @property
     def next_at(self) -> int:
@@ -237,8 +308,26 @@ class Fold:
 
     # One decision
 
-    def _advance(self, work: Work, key: bytes, stimulus: Stimulus, now: int) -> Step:
-        """Decide. Raises StateError where the customer's state is quarantined, or now has to be."""
+    def _erase(self, work: Work, asked: Asked) -> None:
+        """Obey one erasure: state and health go, and a receipt says so. What a customer whose state
+        cannot be read was like does not matter here."""
+        key, topics = asked.key, self._terms.topics
+        customer: Customer | None = None
+        with suppress(StateError):
+            customer = self._known(work, key)
+        known = key in self._shard.quarantined if customer is None else not is_stub(customer)
+        playbook = self._terms.playbook
+        stub = advance(key.decode(), customer, Forget(asked.at), now=self.clock, playbook=playbook).customer
+        if stub is not customer:
+            work.dirty[key] = stub
+        work.changes.add(topics.name(CUSTOMER_HEALTH), Record(key, None))
+        receipt = ErasureReceipt(key.decode(), instant(asked.at), known, topics.application_id)
+        headers, body = headers_and_body(receipt)
+        work.changes.add(topics.name(ERASURE_RECEIPTS), Record(key, body, headers))
+        work.tally.erasures += 1
+
+    def _known(self, work: Work, key: bytes) -> Customer | None:
+        """The customer as the batch has left them so far. Raises StateError as `_advance` does."""
         customer = work.dirty.get(key)
         if customer is None:
             value = self._records.get(key)
@@ -248,6 +337,11 @@ class Fold:
                 raise StateError(_UNREADABLE.detail)
             else:
                 self._placement.check(key)
+        return customer
+
+    def _advance(self, work: Work, key: bytes, stimulus: Stimulus, now: int) -> Step:
+        """Decide. Raises StateError where the customer's state is quarantined, or now has to be."""
+        customer = self._known(work, key)
         step = advance(key.decode(), customer, stimulus, now=now, playbook=self._terms.playbook)
         after = step.customer
         if after is customer or (customer is None and step.outcome is not _FOLDED):
@@ -288,6 +382,18 @@ class Fold:
             self._shard.quarantine(key, "damaged")
             work.tally.quarantined["damaged"] += 1
             raise
+
+    def _from_before(self, work: Work, item: Refused) -> bool:
+        """Whether a record that cannot be read was written at or before its customer's erasure: its dead
+        letter would keep what was to go."""
+        key = item.record.key
+        if key is None or not (key in work.dirty or key in self._records):
+            return False
+        try:
+            customer = self._known(work, key)
+        except StateError:
+            return False
+        return customer is not None and NOT_FORGOTTEN < item.record.timestamp <= customer.forgotten_at
 
     def _refuse(self, work: Work, source: int, item: Refused) -> None:
         work.tally.records[SOURCE_NAMES[source], "dead_letter"] += 1

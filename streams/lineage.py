@@ -16,10 +16,14 @@ SOURCES_HEADER: Final = "winback-sources"
 
 
 class Lineage(Struct, frozen=True):
-    """topics: the id of each source topic and of the changelog by name, "" where the broker gives none."""
+    """topics: the id of each source topic and of the changelog by name, "" where the broker gives none.
+
+    erasures: that of `erasures`. Another one there is no contradiction: it is read from its beginning.
+    """
 
     partitions: int
     topics: dict[str, str]
+    erasures: str = ""
 
 
 _encode = msgspec.json.Encoder(order="deterministic").encode

@@ -38,6 +38,13 @@ unknown_compression: its batch is packed in a way that is not installed here. ba
 is not UTF-8.
 """
 
+ErasureOutcome = Literal["obeyed", "unreadable"]
+"""What became of a record of `erasures`.
+
+obeyed: the customer is forgotten, and a receipt says so. unreadable: nobody can tell who was meant, or
+up to when.
+"""
+
 _FOLD_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 _FLUSH_BUCKETS: Final = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0)
 _LATENESS_BUCKETS: Final = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0, 300.0, 3600.0, 86_400.0)
@@ -48,11 +55,19 @@ class Tally:
     """What one batch of one partition did: `tally.records[topic, "folded"] += 1`.
 
     records: by topic and RecordOutcome. triggers: by rule and kind. suppressed: by rule and reason.
-    dead_letters: by topic and reason. quarantined: by reason. lateness: seconds from due
-    instant to firing, of each trigger.
+    dead_letters: by topic and reason. quarantined: by reason. erasures: how many were
+    obeyed. lateness: seconds from due instant to firing, of each trigger.
     """
 
-    __slots__ = ("dead_letters", "lateness", "quarantined", "records", "suppressed", "triggers")
+    __slots__ = (
+        "dead_letters",
+        "erasures",
+        "lateness",
+        "quarantined",
+        "records",
+        "suppressed",
+        "triggers",
+    )
 
     def __init__(self) -> None:
         self.records: defaultdict[tuple[str, str], int] = defaultdict(int)
@@ -60,6 +75,7 @@ class Tally:
         self.suppressed: defaultdict[tuple[str, str], int] = defaultdict(int)
         self.dead_letters: defaultdict[tuple[str, str], int] = defaultdict(int)
         self.quarantined: defaultdict[str, int] = defaultdict(int)
+        self.erasures = 0
         self.lateness: list[float] = []
 
 
@@ -152,10 +168,17 @@ class Metrics:
             ["reason"],
             registry=registry,
         )
+        # Customers who were forgotten. Alert on any that is unreadable: somebody waits for it, and the
+        # log names topic, partition and offset.
+        self.erasures: Final = Counter(
+            "winback_erasures", "Records of erasures, by outcome", ["outcome"], registry=registry
+        )
         self._owned: set[int] = set()
         # A counter that is born with its first event has no increase to alert on: start at nought.
         for why in get_args(QuarantineReason):
             self.quarantined.labels(why)
+        for fate in get_args(ErasureOutcome):
+            self.erasures.labels(fate)
         for source in SOURCES:
             self.lost.labels(source.name)
             for outcome in get_args(RecordOutcome):
@@ -178,6 +201,8 @@ class Metrics:
                 counter.labels(*labels).inc(count)
         for why, count in tally.quarantined.items():
             self.quarantined.labels(why).inc(count)
+        if tally.erasures:
+            self.erasures.labels("obeyed").inc(tally.erasures)
         for seconds in tally.lateness:
             self.deadline_lateness_seconds.observe(seconds)
 

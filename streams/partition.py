@@ -12,13 +12,13 @@ the stated instant.
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from schemas.customer import LONG_AGO, PartitionRecord
 from schemas.record import PARTITION_KEY, pack_partition
 from schemas.topics import CHANGELOG, SOURCES
-from streams.checked import Merged
+from streams.checked import Asked, Merged
 from streams.clock import monotonic, wall_ms
 from streams.commit import Changes, Record
 from streams.driver import TP, Batch, EndSight
@@ -107,6 +107,16 @@ class Partition:
             self._hold(source)
         self.poke()
 
+    def ask(self, erasures: Sequence[Asked]) -> None:
+        """Take erasures: the next batch begins with them."""
+        self._fold.ask(erasures)
+        self.poke()
+
+    def outlive(self, written_from: int) -> None:
+        """Give up stubs that nothing needs any more; written_from: see streams.fold.Fold."""
+        self._fold.outlive(written_from)
+        self.poke()
+
     def poke(self) -> None:
         """Look whether there is something to do."""
         self._poked.set()
@@ -147,7 +157,7 @@ class Partition:
         """Whether something could be done that no delivery announced."""
         if not self.flowing or self.finished:
             return False
-        return not self._merge.empty or self._fold.next_at < self._granted()
+        return not self._merge.empty or self._fold.has_to_erase or self._fold.next_at < self._granted()
 
     @property
     def clock(self) -> int:
@@ -198,7 +208,7 @@ class Partition:
 
     async def _work_on(self, work: Work) -> bool:
         """Fold until the budget is spent or nothing is left; True at the end of a bounded replay."""
-        if not self._fold.recompute(work):
+        if not (self._fold.erase(work) and self._fold.recompute(work)):
             return False
         while work.budget > 0:
             if not self._taken:

@@ -17,7 +17,8 @@ from msgspec.structs import replace
 
 from schemas.customer import LONG_AGO, PartitionRecord, SourcePosition
 from schemas.errors import ConfigurationError, Fatal, Fenced, WinbackError
-from schemas.topics import CHANGELOG, SOURCES
+from schemas.record import STUB
+from schemas.topics import CHANGELOG, ERASURES, SOURCES
 from streams.clock import wall_ms
 from streams.commit import Committer
 from streams.connection import client_arguments, start
@@ -26,6 +27,7 @@ from streams.core.message import since_epoch
 from streams.core.playbook import Playbook
 from streams.driver import TP, Batch, Source
 from streams.driver.identities import ask_identities
+from streams.erasures import ErasureReader
 from streams.fold import Terms
 from streams.lineage import SOURCES_HEADER, Lineage, contradiction, pack_lineage
 from streams.metrics import Metrics, Tally
@@ -79,6 +81,8 @@ class Processor:
         self._partitions: dict[int, Partition] = {}
         self._committers: dict[int, Committer] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._erasures: ErasureReader | None = None
+        self._following: asyncio.Task[None] | None = None
         self._generation = -1
         self.ready = False
         self.finished = asyncio.Event()
@@ -123,11 +127,12 @@ class Processor:
         topic = self._terms.topics.name(CHANGELOG)
         report = await load(self._settings, topic, self._shards, partitions, progress=self._tell_progress)
         self._tell_quarantined(report.errors)
-        stamp = [(SOURCES_HEADER, pack_lineage(await self._lineage(partitions)))]
+        lineage = await self._lineage(partitions)
+        stamp = [(SOURCES_HEADER, pack_lineage(lineage))]
         for number, committer in self._committers.items():
             committer.stamp = stamp
             committer.changelog_next = self._shards[number].changelog_next
-        records = await self._starting_points(partitions)
+        records = await self._starting_points(partitions, lineage)
         for number, record in records.items():
             partition = Partition(
                 number,
@@ -143,6 +148,11 @@ class Processor:
             self._partitions[number] = partition
             share = report.records // len(partitions)
             self._metrics.recovered(number, records=share, seconds=report.seconds)
+        if records:
+            # Before anything is folded: who is to be forgotten must not raise anything first.
+            unreadable = self._metrics.erasures.labels("unreadable").inc
+            self._erasures = ErasureReader(self._settings, self._partitions, unreadable)
+            await self._erasures.read_to_end(records, self._tell_progress)
         _log.info("opened", partitions=sorted(partitions), records=report.records, seconds=report.seconds)
         return {
             tp: offset
@@ -161,6 +171,8 @@ class Processor:
         for number, partition in self._partitions.items():
             partition.flow()
             self._tasks[number] = asyncio.create_task(self._run(partition), name=f"partition {number}")
+        if self._erasures is not None:
+            self._following = asyncio.create_task(self._follow(self._erasures), name="erasures")
 
     # What the agents and the views ask
 
@@ -194,10 +206,16 @@ class Processor:
         """Let all partitions go, none of them in the middle of a batch."""
         await self.quiesce()
         tasks = list(self._tasks.values())
+        if self._following is not None:
+            tasks.append(self._following)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._tasks.clear()
+        self._following = None
+        erasures, self._erasures = self._erasures, None
+        if erasures is not None:
+            await erasures.close()
         for number in self._partitions:
             self._metrics.revoked(number)
         self._partitions.clear()
@@ -224,6 +242,15 @@ class Processor:
             _log.exception("partition_failed", partition=partition.number)
             self.on_failure(Fatal(f"partition {partition.number} failed: {type(error).__name__}"))
 
+    async def _follow(self, erasures: ErasureReader) -> None:
+        try:
+            await erasures.follow()
+        except WinbackError as error:
+            self.on_failure(error)
+        except Exception as error:  # noqa: BLE001 - a defect; the worker stops, and says which it was
+            _log.exception("erasures_failed")
+            self.on_failure(Fatal(f"reading erasures failed: {type(error).__name__}"))
+
     def _committed(self, partition: Partition, done: Done) -> None:
         self._metrics.add(done.tally, fold_seconds=done.fold_seconds, flush_seconds=done.flush_seconds)
         for reason, count in done.tally.quarantined.items():
@@ -249,7 +276,7 @@ class Processor:
                 )
 
     def _show(self, partition: Partition) -> None:
-        customers = {LABELS[stage]: count for stage, count in partition.stages.items()}
+        customers = {LABELS[stage]: count for stage, count in partition.stages.items() if stage != STUB}
         self._metrics.set_partition(partition.number, deadlines=partition.deadlines, customers=customers)
         now, source = wall_ms(), self._attached()
         for topic, (tp, (offset, newest)) in zip(SOURCES, partition.positions.items(), strict=True):
@@ -273,14 +300,15 @@ class Processor:
         if len(errors) > _TOLD_QUARANTINED:
             _log.error("quarantined_more", places=len(errors) - _TOLD_QUARANTINED)
 
+    # Where to begin
+
     async def _lineage(self, partitions: frozenset[int]) -> Lineage:
         """The topics as they are now. TopicsError or Gap where the state was made from others."""
         topics = self._terms.topics
-        names = [topics.name(topic) for topic in (*SOURCES, CHANGELOG)]
+        names = [topics.name(topic) for topic in (*SOURCES, CHANGELOG, ERASURES)]
         known = await ask_identities(self._settings, names)
-        found = Lineage(
-            self._terms.partitions, {name: known[name].identity if name in known else "" for name in names}
-        )
+        *state, erasures = [known[name].identity if name in known else "" for name in names]
+        found = Lineage(self._terms.partitions, dict(zip(names, state, strict=False)), erasures)
         shards = [self._shards[number] for number in sorted(partitions)]
         recorded = [shard.lineage for shard in shards if shard.lineage is not None]
         if not recorded and all(shard.partition_record is None for shard in shards):
@@ -300,15 +328,24 @@ class Processor:
                 return [] if shard.lineage is None else [shard.lineage]
         return []
 
-    async def _starting_points(self, partitions: frozenset[int]) -> dict[int, PartitionRecord]:
+    async def _starting_points(
+        self, partitions: frozenset[int], lineage: Lineage
+    ) -> dict[int, PartitionRecord]:
         """Where each partition goes on; a new one at the beginning of its topics."""
-        points = {number: self._shards[number].partition_record for number in partitions}
+        points = {number: self._point(self._shards[number], lineage) for number in partitions}
         beginning = {number for number, record in points.items() if self._begins(number, record)}
         bounds = await self._bounds(beginning)
         return {
             number: self._begun(number, record, bounds) if record is None or number in beginning else record
             for number, record in points.items()
         }
+
+    def _point(self, shard: Shard, lineage: Lineage) -> PartitionRecord | None:
+        """Where a partition stands; at the beginning of `erasures` where that topic was made anew."""
+        record, recorded = shard.partition_record, shard.lineage
+        if record is None or recorded is None or recorded.erasures in {"", lineage.erasures}:
+            return record
+        return replace(record, erasures_next=0)
 
     def _begins(self, number: int, record: PartitionRecord | None) -> bool:
         """Whether a partition is new, or begins another bounded replay than the one it has made."""
@@ -333,10 +370,17 @@ class Processor:
             sources.append(replace(at, end=None if self._terms.end is None else end))
         purchases, logins, tickets = sources
         clock = LONG_AGO if record is None else record.clock
-        return PartitionRecord((purchases, logins, tickets), clock, self._terms.end)
+        _, erasures_end = bounds[TP(self._terms.topics.name(ERASURES), number)]
+        return PartitionRecord(
+            (purchases, logins, tickets),
+            clock,
+            self._terms.end,
+            0 if record is None else record.erasures_next,
+            None if self._terms.end is None else erasures_end,
+        )
 
     async def _bounds(self, partitions: set[int]) -> dict[TP, tuple[int, int]]:
-        """First offset and last stable offset of the three topics' partitions."""
+        """First offset and last stable offset of these partitions, of all that is read."""
         if not partitions:
             return {}
         consumer = AIOKafkaConsumer(
@@ -344,7 +388,7 @@ class Processor:
         )
         await start(consumer, self._settings)
         try:
-            names = [self._terms.topics.name(topic) for topic in SOURCES]
+            names = [self._terms.topics.name(topic) for topic in (*SOURCES, ERASURES)]
             tps = [TopicPartition(name, number) for name in names for number in partitions]
             first = await consumer.beginning_offsets(tps)
             ends = await consumer.end_offsets(tps)

@@ -13,6 +13,9 @@ contract (it is what makes a replay say the same as the live run):
    came late, is `revoked`.
 3. What the stimulus itself made due fires, and what a late one put before `now`.
 
+A customer who was forgotten is a stranger again, but for one thing: what is dated at or before the
+erasure does nothing at all, however often it comes.
+
 Each rule answers one question: if nothing more happens, when do you fire? The earliest answer
 stands in the customer's `wake_*`, and nobody looks at the customer before that instant.
 
@@ -29,7 +32,7 @@ from streams.core.facets.recent import Refusal
 from streams.core.lifecycle import Signal, Stage
 from streams.core.playbook import DAY, LoginDecay, Playbook
 from streams.core.step import Outcome, Step
-from streams.core.stimuli import Elapsed, LoggedIn, Ordered, Stimulus, TicketStep
+from streams.core.stimuli import Elapsed, Forget, LoggedIn, Ordered, Stimulus, TicketStep
 
 STRANGER = Customer()
 """A customer of whom nothing is known."""
@@ -38,6 +41,7 @@ _LOGIN_DECAY = LoginDecay()
 # Each access to a member of an enumeration is a call in Python 3.11.
 _FOLDED: Final = Outcome.FOLDED
 _ELAPSED: Final = Outcome.ELAPSED
+_FORGOTTEN: Final = Outcome.FORGOTTEN
 _FIRST_ORDER: Final = Signal.FIRST_ORDER
 _ORDER_ON: Final = Signal.ORDER
 _RETURN: Final = Signal.RETURN
@@ -47,13 +51,19 @@ def advance(
     customer_id: str, customer: Customer | None, stimulus: Stimulus, *, now: int, playbook: Playbook
 ) -> Step:
     """What follows for this customer. `now`: the partition's clock, ms since the epoch, UTC."""
-    draft = Draft(customer_id, customer or STRANGER, now, playbook)
+    before = customer or STRANGER
     if isinstance(stimulus, Elapsed):
+        draft = Draft(customer_id, before, now, playbook)
         if stimulus.moved_by is not None:
             draft.recompute(stimulus.moved_by)
         draft.settle(now)
         return draft.step(_ELAPSED)
+    if stimulus.at <= before.forgotten_at:
+        return Step(before, _FORGOTTEN)
+    if isinstance(stimulus, Forget):
+        return Step(Customer(forgotten_at=stimulus.at), _FORGOTTEN)
 
+    draft = Draft(customer_id, before, now, playbook)
     draft.settle(stimulus.at if stimulus.at < now else now)
     if isinstance(stimulus, Ordered):
         refusal = _order(draft, stimulus)

@@ -318,6 +318,7 @@ class Draft:
         """The decision."""
         before = self._before
         firings = self.firings if self.firings is before.firings else self._worth_keeping()
+        wake_spell, wake_support, wake_logins = self._wakes
         after = Customer(
             self.purchases,
             self.logins,
@@ -325,7 +326,10 @@ class Draft:
             firings,
             int(self.stage),
             self.lapsed_day,
-            *self._wakes,
+            wake_spell,
+            wake_support,
+            wake_logins,
+            before.forgotten_at,
         )
         if outcome is not _FOLDED and after == before:
             return Step(before, outcome)

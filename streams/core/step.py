@@ -17,6 +17,8 @@ class Outcome(StrEnum):
     DUPLICATE = "duplicate"
     TOO_LATE = "too_late"
     """A dead letter: more than `max_lateness` behind the partition's clock."""
+    FORGOTTEN = "forgotten"
+    """Dated at or before the customer's erasure; or the erasure itself."""
     ELAPSED = "elapsed"
 
 

@@ -67,4 +67,10 @@ class Elapsed(Struct, frozen=True, gc=False):
     moved_by: MovedBy | None = None
 
 
-Stimulus = Ordered | LoggedIn | TicketStep | Elapsed
+class Forget(Struct, frozen=True, gc=False):
+    """The customer is to be forgotten: what is known now, and whatever is dated at or before `at`."""
+
+    at: int
+
+
+Stimulus = Ordered | LoggedIn | TicketStep | Elapsed | Forget
