@@ -270,6 +270,35 @@ def explain(
 
 
 @app.command()
+def forget(
+    context: typer.Context,
+    *,
+    customer: Annotated[str, typer.Argument(metavar="CUSTOMER", help="The customer's id.")],
+    at: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME", help="Nothing dated up to then counts again: 2026-01-31T12:00Z. Else now."
+        ),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Without asking.")] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Until a worker has confirmed it; exit code 1 after a minute.")
+    ] = False,
+    bootstrap: Bootstrap = None,
+    application_id: ApplicationId = None,
+    as_json: AsJson = False,
+) -> None:
+    """Forget a customer: state, health and deadlines, now and in every replay to come.
+
+    Events dated later start afresh. Topics keep the events and triggers that stand in them.
+    """
+    settings = settings_of(context, bootstrap=bootstrap, application_id=application_id)
+    from agents.forget import run_forget
+
+    raise typer.Exit(run_forget(settings, customer, at=at, yes=yes, wait=wait, as_json=as_json))
+
+
+@app.command()
 def fit(
     context: typer.Context,
     *,

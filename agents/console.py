@@ -76,6 +76,15 @@ def print_line(line: bytes) -> None:
     sys.stdout.buffer.flush()
 
 
+def agreed(question: str) -> bool:
+    """Whether the answer is yes; nothing, or the end of the input, is a no."""
+    try:
+        answer = notes().input(f"{question} [y/N] ", markup=False)
+    except EOFError:
+        return False
+    return answer.strip().lower() in {"y", "yes"}
+
+
 def progress_bar(*, disable: bool = False) -> "Progress":
     """A progress bar of records on stderr: how many, how fast, how long to go."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn

@@ -25,7 +25,7 @@ import msgspec
 from aiokafka import AIOKafkaProducer
 
 from agents.clients import need_topics, producer, quiet_client_logs, reader
-from agents.console import ExitCode, notes, output, print_error, print_line, print_note, progress_bar
+from agents.console import ExitCode, agreed, output, print_error, print_line, print_note, progress_bar
 from agents.dead_letter_report import NOT_OURS, printable
 from agents.dead_letters import PATIENCE, DeadLetter, Selection, Stretch, letters, stretches
 from agents.produce import Progress, no_progress
@@ -143,7 +143,7 @@ def run_replay(
     if not as_json:
         _print_plan(plan.rows, dry_run=dry_run)
     if ready and not dry_run:
-        if not yes and not _agreed(f"Send {_letters(ready)} back?"):
+        if not yes and not agreed(f"Send {_letters(ready)} back?"):
             print_note("nothing was sent")
             return ExitCode.DONE
         started = monotonic()
@@ -279,15 +279,6 @@ class _Deliveries:
 def _bar_of(bar: "ProgressBars", description: str, total: int) -> Progress:
     task = bar.add_task(description, total=total)
     return lambda count: bar.advance(task, count)
-
-
-def _agreed(question: str) -> bool:
-    """Whether the answer is yes; nothing, or the end of the input, is a no."""
-    try:
-        answer = notes().input(f"{question} [y/N] ", markup=False)
-    except EOFError:
-        return False
-    return answer.strip().lower() in {"y", "yes"}
 
 
 def _print_plan(rows: list[Row], *, dry_run: bool) -> None:

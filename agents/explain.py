@@ -16,12 +16,13 @@ from rich.table import Table
 from agents.clients import need_topics, quiet_client_logs, reader
 from agents.console import ExitCode, output, print_error, print_line
 from agents.sentence import money, reasons
-from schemas.customer import Customer, PartitionRecord
+from schemas.customer import Customer, PartitionRecord, is_stub
 from schemas.record import PARTITION_KEY, unpack, unpack_partition
 from schemas.topics import CHANGELOG
 from schemas.triggers import Score
 from streams.clock import wall_ms
 from streams.core.explanation import Explanation, RuleStanding, explain
+from streams.core.message import instant
 from streams.partitioner import partition_of
 from streams.playbook_file import load_playbook
 from streams.settings import Settings
@@ -43,6 +44,10 @@ def run_explain(settings: Settings, customer_id: str, as_json: bool) -> int:
     found = asyncio.run(find(settings, customer_id))
     if found.customer is None:
         print_error(f"nothing is known of customer {customer_id} in {settings.application_id}")
+        return ExitCode.PROBLEM
+    if is_stub(found.customer):
+        until = _time(instant(found.customer.forgotten_at))
+        print_error(f"{settings.application_id} has forgotten customer {customer_id}, up to {until}")
         return ExitCode.PROBLEM
     record = found.partition
     # A bounded replay stands at its end; a live partition's customers are as old as now.

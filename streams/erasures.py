@@ -24,6 +24,7 @@ from streams.checked import Asked
 from streams.clock import monotonic
 from streams.connection import client_arguments, start, translated
 from streams.core.message import since_epoch
+from streams.intake import CLOCK_TOLERANCE_MS
 from streams.settings import Settings
 
 PATIENCE_SECONDS: Final = 30.0
@@ -49,10 +50,11 @@ class Forgetful(Protocol):
         """Give up the stubs that nothing needs any more."""
 
 
-def asked_by(key: bytes | None, value: bytes | None, offset: int) -> Asked | None:
+def asked_by(key: bytes | None, value: bytes | None, offset: int, written: int) -> Asked | None:
     """What a record of `erasures` asks for; None for a tombstone, which asks for nothing.
 
-    Raises Rejected where nobody can tell who is to be forgotten, or up to when.
+    written: the record's timestamp (ms). An instant in the future of that counts as that: what is still
+    to come cannot be forgotten. Raises Rejected where nobody can tell who is to be forgotten, or up to when.
     """
     if value is None:
         return None
@@ -65,7 +67,7 @@ def asked_by(key: bytes | None, value: bytes | None, offset: int) -> Asked | Non
     at = since_epoch(decode_erasure(value).at)
     if at < 0:
         raise Rejected("before_1970", "an erasure up to before 1970")
-    return Asked(offset, key, at)
+    return Asked(offset, key, written if at > written + CLOCK_TOLERANCE_MS else at)
 
 
 class ErasureReader:
@@ -192,7 +194,7 @@ class ErasureReader:
         asked: list[Asked] = []
         for record in records:
             try:
-                each = asked_by(record.key, record.value, record.offset)
+                each = asked_by(record.key, record.value, record.offset, record.timestamp)
             except Rejected as error:
                 self._unreadable()
                 _log.error(

@@ -6,6 +6,7 @@ readable as long as their version is.
 """
 
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Any, get_args
 
@@ -19,6 +20,7 @@ import schemas
 from schemas.codec import (
     TRIGGER_TYPES,
     EventDecoder,
+    decode_erasure,
     decode_login,
     decode_output,
     decode_purchase,
@@ -27,8 +29,9 @@ from schemas.codec import (
     headers_and_body,
 )
 from schemas.events import TicketPriority, TicketStatus
+from schemas.publish import READ as READ_TOPICS
 from schemas.publish import TOPICS, path_of
-from schemas.topics import LOGINS, PURCHASES, SOURCES, SUPPORT_TICKETS, TopicSpec
+from schemas.topics import ERASURES, LOGINS, PURCHASES, SOURCES, SUPPORT_TICKETS, TopicSpec
 
 EXAMPLES = Path(schemas.__file__).parent / "examples"
 DECODERS: dict[str, EventDecoder[Any]] = {
@@ -74,7 +77,7 @@ def examples(*topics: TopicSpec) -> list[Any]:
 
 
 READ = examples(*SOURCES)
-WRITTEN = examples(*(topic for topic in TOPICS if topic not in SOURCES))
+WRITTEN = examples(*(topic for topic in TOPICS if topic not in READ_TOPICS))
 
 
 @pytest.mark.parametrize(("topic", "example"), READ)
@@ -106,6 +109,21 @@ def test_cloud_event_of_a_producer_is_one(topic: str, example: Example) -> None:
     assert event.get_type().startswith(f"winback.{topic.removesuffix('s')}.")
 
 
+@pytest.mark.parametrize(("topic", "example"), examples(ERASURES))
+def test_erasure_decodes(topic: str, example: Example) -> None:
+    """Each example of a request decodes to what it says, is written as it stands, and is valid."""
+    value, _ = example.wire()
+    erasure = decode_erasure(value)
+    assert example.event() == {"at": instant_text(erasure.at)}
+    assert value == encode_event(erasure)
+    VALIDATORS[topic].validate(example.event())
+
+
+def instant_text(at: datetime) -> str:
+    """RFC 3339, as Winback writes it."""
+    return json.loads(msgspec.json.encode(at))  # type: ignore[no-any-return]
+
+
 @pytest.mark.parametrize(("topic", "example"), WRITTEN)
 def test_output_is_written_as_ever(topic: str, example: Example) -> None:
     """Each example of what Winback writes decodes, and encodes to the same headers and bytes."""
@@ -131,9 +149,10 @@ def test_drivers_add_up(topic: str, example: Example) -> None:
 
 
 def test_every_kind_has_an_example() -> None:
-    """There is an example of each CloudEvents type of a trigger, and one of customer-health."""
+    """There is an example of each CloudEvents type of a trigger, of customer-health, and of a receipt."""
     types = {case.values[1].headers["ce_type"] for case in WRITTEN}
-    assert {*TRIGGER_TYPES.values(), "winback.customer-health.changed.v1"} == types
+    others = {"winback.customer-health.changed.v1", "winback.erasure-receipts.issued.v1"}
+    assert {*TRIGGER_TYPES.values(), *others} == types
 
 
 def test_every_kind_of_event_has_an_example() -> None:
