@@ -11,15 +11,16 @@ from msgspec.structs import replace
 
 from schemas.codec import Output, headers_and_body
 from schemas.customer import LONG_AGO, Customer
+from schemas.erasures import ErasureReceipt
 from schemas.errors import Rejected
-from schemas.topics import CHURN_RISK, CUSTOMER_HEALTH, DEAD_LETTERS, SOURCES, WIN_BACK
+from schemas.topics import CHURN_RISK, CUSTOMER_HEALTH, DEAD_LETTERS, ERASURE_RECEIPTS, SOURCES, WIN_BACK
 from schemas.triggers import ChurnRisk
 from streams.checked import CheckedIn, Refused, SourceRecord
 from streams.core.advance import advance
-from streams.core.message import since_epoch
+from streams.core.message import instant, since_epoch
 from streams.core.playbook import Playbook
 from streams.core.step import Outcome, Step
-from streams.core.stimuli import Elapsed, Stimulus
+from streams.core.stimuli import Elapsed, Forget, Stimulus
 from streams.intake import CHECK_IN, dead_letter
 from tests.streams.memory import Written
 
@@ -55,7 +56,7 @@ class Folded:
     def advance(self, key: bytes, stimulus: Stimulus, now: int) -> Step:
         """One decision, and what it says."""
         before = self.customers.get(key)
-        step = advance(key.decode(), before, stimulus, now=now, playbook=self.playbook)
+        step = self.decide(key, stimulus, now)
         if before is not None or step.outcome is Outcome.FOLDED:
             self.customers[key] = step.customer
             for trigger in step.triggers:
@@ -66,6 +67,17 @@ class Folded:
             if step.health is not None:
                 self.say(CUSTOMER_HEALTH.name, key, step.health)
         return step
+
+    def forget(self, key: bytes, at: int, application_id: str) -> None:
+        """Obey an erasure."""
+        known = key in self.customers
+        self.customers[key] = self.decide(key, Forget(at), self.clock).customer
+        self.written.setdefault(CUSTOMER_HEALTH.name, []).append((key, None, ()))
+        self.say(ERASURE_RECEIPTS.name, key, ErasureReceipt(key.decode(), instant(at), known, application_id))
+
+    def decide(self, key: bytes, stimulus: Stimulus, now: int) -> Step:
+        """What the core says."""
+        return advance(key.decode(), self.customers.get(key), stimulus, now=now, playbook=self.playbook)
 
     def say(self, topic: str, key: bytes, message: Output) -> None:
         """Write a message."""
@@ -79,9 +91,20 @@ class Folded:
         self.written.setdefault(topic, []).append((key, value, tuple(headers)))
 
 
-def pure_fold(logs: Sequence[Sequence[SourceRecord]], playbook: Playbook, end: int) -> Folded:
-    """Fold the three logs of one partition up to the instant `end`, ms since the epoch."""
+def pure_fold(
+    logs: Sequence[Sequence[SourceRecord]],
+    playbook: Playbook,
+    end: int,
+    erasures: Sequence[tuple[bytes, int]] = (),
+    application_id: str = "",
+) -> Folded:
+    """Fold the three logs of one partition up to the instant `end`, ms since the epoch.
+
+    erasures: (key, instant in ms), obeyed first by this application.
+    """
     folded = Folded(playbook, end)
+    for key, at in erasures:
+        folded.forget(key, at, application_id)
     for newest, source, _, item in in_order(logs, playbook, end):
         if newest > folded.clock:
             folded.reach(newest)

@@ -15,6 +15,7 @@ from schemas.events import Event, Login, Purchase
 from schemas.record import PARTITION_KEY, unpack, unpack_partition
 from schemas.topics import CHANGELOG, CHURN_RISK, DEAD_LETTERS, SOURCES, WIN_BACK, Topics, TopicSpec
 from schemas.triggers import Trigger
+from streams.checked import Asked
 from streams.commit import Changes
 from streams.core.message import since_epoch
 from streams.core.playbook import Playbook
@@ -113,6 +114,7 @@ class Stand:
     number: int = 0
     partitions: int = 1
     logs: list[list[LogRecord]] = field(default_factory=lambda: [[], [], []])
+    erasures: list[Asked] = field(default_factory=list)
     journal: Journal = field(default_factory=Journal)
     ends: Ends = field(default_factory=Ends)
     shard: Shard = field(default_factory=Shard)
@@ -121,6 +123,7 @@ class Stand:
     def __post_init__(self) -> None:
         self.lease = Lease(1, frozenset())
         self.delivered = [0, 0, 0]
+        self.heard = 0
 
     # What stands in the topics
 
@@ -143,6 +146,15 @@ class Stand:
         log = self.logs[source]
         log.append(LogRecord(SOURCE_TOPICS[source], self.number, len(log), timestamp, key, value, headers))
 
+    def forget(self, customer: str, at: int) -> None:
+        """Append a request to `erasures`; `hear` or an opening hands it on."""
+        self.erasures.append(Asked(len(self.erasures), customer.encode(), at))
+
+    def hear(self) -> None:
+        """Hand on what has joined `erasures` since they were last handed on."""
+        self.partition.ask(self.erasures[self.heard :])
+        self.heard = len(self.erasures)
+
     # The partition
 
     def open(self) -> Partition:
@@ -155,12 +167,16 @@ class Stand:
                 for each, log in zip(at, self.logs, strict=True)
             )
             clock = LONG_AGO if record is None else record.clock
-            record = PartitionRecord((purchases, logins, tickets), clock, self.end)
+            obeyed = 0 if record is None else record.erasures_next
+            end = None if self.end is None else len(self.erasures)
+            record = PartitionRecord((purchases, logins, tickets), clock, self.end, obeyed, end)
         terms = Terms(self.playbook, self.partitions, TOPICS, self.end, self.batch_records, self.buffer_bytes)
         self.partition = Partition(
             self.number, terms, self.shard, record, sight=self.ends, writer=self.journal
         )
         self.delivered = [source.next_offset for source in record.sources]
+        self.heard = len(self.erasures)
+        self.partition.ask(self.erasures[record.erasures_next : record.erasures_end])
         self.partition.flow()
         return self.partition
 

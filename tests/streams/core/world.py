@@ -14,7 +14,7 @@ from streams.core.advance import advance
 from streams.core.model import Model
 from streams.core.playbook import DAY, Playbook
 from streams.core.step import Step
-from streams.core.stimuli import Elapsed, LoggedIn, Ordered, Priority, Status, Stimulus, TicketStep
+from streams.core.stimuli import Elapsed, Forget, LoggedIn, Ordered, Priority, Status, Stimulus, TicketStep
 
 MODEL = Model(r=0.637, alpha=7.310, a=0.807, b=1.228, p=6.28, q=3.62, gamma=14.98)
 """CDNOW's, as printed."""
@@ -106,6 +106,10 @@ class World:
         """The playbook is another one from now on."""
         self.playbook = playbook
         return self._advance(Elapsed(moved_by))
+
+    def forget(self, at: int) -> Step:
+        """The customer is to be forgotten up to `at`, ms after START."""
+        return self._advance(Forget(START + at))
 
     def said(self, *rules: str) -> list[Said]:
         """What went out (about these rules, or all), in order."""
