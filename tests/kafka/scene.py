@@ -22,7 +22,16 @@ from agents.worker import work
 from schemas.customer import Customer
 from schemas.events import Event
 from schemas.record import unpack
-from schemas.topics import CHANGELOG, CHURN_RISK, CUSTOMER_HEALTH, DEAD_LETTERS, SOURCES, WIN_BACK, TopicSpec
+from schemas.topics import (
+    CHANGELOG,
+    CHURN_RISK,
+    CUSTOMER_HEALTH,
+    DEAD_LETTERS,
+    ERASURE_RECEIPTS,
+    SOURCES,
+    WIN_BACK,
+    TopicSpec,
+)
 from schemas.triggers import Trigger
 from streams.core.playbook import Playbook
 from streams.settings import Settings
@@ -122,7 +131,7 @@ class Scene:
         A commit is acknowledged before its markers stand in the partitions: who reads committed
         records at that moment may miss the last of them.
         """
-        specs = (CHURN_RISK, WIN_BACK, CUSTOMER_HEALTH, *DEAD_LETTERS, CHANGELOG)
+        specs = (CHURN_RISK, WIN_BACK, CUSTOMER_HEALTH, ERASURE_RECEIPTS, *DEAD_LETTERS, CHANGELOG)
         places = [
             TopicPartition(self.settings.topics.name(spec), number)
             for spec in specs
