@@ -8,6 +8,7 @@ done twice, whatever dies in between.
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from math import inf
 from typing import Any, Final, Protocol
 
 import structlog
@@ -16,7 +17,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
 from schemas.codec import decode_erasure
-from schemas.customer import NEVER, PartitionRecord
+from schemas.customer import LONG_AGO, NEVER, PartitionRecord
 from schemas.errors import BrokerUnreachable, Rejected
 from schemas.record import STUB
 from schemas.topics import ERASURES, SOURCES
@@ -30,7 +31,8 @@ from streams.settings import Settings
 PATIENCE_SECONDS: Final = 30.0
 """Without getting on for so long, though the log holds more, reading to the end gives up."""
 STUBS_SECONDS: Final = 3600.0
-"""How often to look whether stubs of forgotten customers have had their time."""
+"""How often to ask whether stubs of forgotten customers have had their time, where there are any."""
+_LOOK_SECONDS: Final = 1.0
 _POLL_MS: Final = 500
 
 _log = structlog.get_logger(__name__)
@@ -38,6 +40,10 @@ _log = structlog.get_logger(__name__)
 
 class Forgetful(Protocol):
     """What is asked of a partition; see streams.partition.Partition."""
+
+    @property
+    def clock(self) -> int:
+        """The instant (ms) below which every deadline is settled."""
 
     @property
     def stages(self) -> Counter[int]:
@@ -126,11 +132,15 @@ class ErasureReader:
 
     async def _outlive(self) -> None:
         topics = [self._settings.topics.name(source) for source in SOURCES]
+        looked_at: dict[int, float] = {}
         while True:
             for number, partition in list(self._partitions.items()):
-                if partition.stages[STUB]:
+                # What the clock was at the start is of no use: it has yet to see its first record.
+                idle = partition.clock == LONG_AGO or not partition.stages[STUB]
+                if not idle and monotonic() - looked_at.get(number, -inf) > STUBS_SECONDS:
+                    looked_at[number] = monotonic()
                     partition.outlive(await self._written_from(topics, number))
-            await asyncio.sleep(STUBS_SECONDS)
+            await asyncio.sleep(_LOOK_SECONDS)
 
     async def _written_from(self, topics: Iterable[str], number: int) -> int:
         """When the oldest record in a partition of these topics was written (ms); NEVER for none."""

@@ -9,13 +9,14 @@ from aiokafka import AIOKafkaProducer
 
 from agents.cli import main
 from agents.forget import Request, ask
-from agents.topics import create_topics
+from agents.topics import create_topics as create_all
 from schemas.codec import decode_output, encode_event
 from schemas.customer import Customer, is_stub
 from schemas.erasures import Erasure, ErasureReceipt
 from schemas.errors import ConfigurationError
 from schemas.topics import CUSTOMER_HEALTH, DEAD_LETTERS, ERASURE_RECEIPTS, ERASURES
 from streams.clock import wall_ms
+from streams.connection import admin, partition_counts
 from streams.core.message import instant, since_epoch
 from streams.core.playbook import DAY
 from streams.partitioner import partition_of
@@ -23,6 +24,7 @@ from streams.playbook_file import load_playbook
 from streams.settings import Settings
 from tests.flows.events import crowd, logs_of, purchase
 from tests.flows.pure_fold import Folded, pure_fold
+from tests.kafka.conftest import CreateTopics
 from tests.kafka.scene import Process, Scene, Worker, process, replay, scene_of, until, worker
 
 PLAYBOOK = load_playbook(None, None)
@@ -81,7 +83,7 @@ async def test_a_replay_obeys_first_also_after_kill_9_and_in_a_fresh_application
     assert expected == await scene.written(ERASURE_RECEIPTS)
 
     fresh = Scene(scene.with_(application_id=f"{scene.settings.application_id}-2", batch_max_records=4000))
-    await create_topics(fresh.settings)
+    await create_all(fresh.settings)
     await replay(fresh.settings)
     assert await scene.customers() == await fresh.customers()
 
@@ -164,6 +166,52 @@ async def test_an_instant_in_the_future_counts_as_now(live: Scene, bootstrap: st
     async with worker(live.settings):
         await until(lambda: receipts(live))
     assert {b"c": Customer(forgotten_at=sent.timestamp)} == await live.customers()
+
+
+async def test_a_stub_goes_when_nothing_can_need_it(live: Scene) -> None:
+    """The clock is max_lateness beyond it, and the oldest record of the sources was written later."""
+    await ask(live.settings, Request("c", wall_ms() - 100 * DAY))
+    await ask(live.settings, Request("d", wall_ms()))
+    await live.load([purchase("e", wall_ms())])
+    async with worker(live.settings):
+        await until(lambda: has_gone(live, b"c"))
+    assert [b"d", b"e"] == sorted(await live.customers())
+
+
+async def has_gone(scene: Scene, key: bytes) -> bool:
+    """Whether a customer was forgotten, and not even the stub is left."""
+    return key not in await scene.customers() and len(await receipts(scene)) == 2
+
+
+async def test_erasures_made_anew_are_read_from_their_beginning(
+    live: Scene, create_topics: CreateTopics
+) -> None:
+    """Offsets of the topic before it mean nothing: nobody who asks in the new one is passed over."""
+    await live.load([purchase(name, wall_ms() - DAY) for name in "abc"])
+    for name in "ab":
+        await ask(live.settings, Request(name, wall_ms()))
+    async with worker(live.settings):
+        await until(lambda: has_receipts(live, 2))
+    topic = live.settings.topics.name(ERASURES)
+    async with admin(live.settings) as client:
+        await client.delete_topics([topic])
+        await until(lambda: is_gone(live.settings, topic))
+        await create_topics(topic, partitions=1, compacted=True)
+    for name in "cba":
+        await ask(live.settings, Request(name, wall_ms()))
+    async with worker(live.settings):
+        await until(lambda: has_receipts(live, 5))
+    assert all(map(is_stub, (await live.customers()).values()))
+
+
+async def has_receipts(scene: Scene, count: int) -> bool:
+    """Whether there are so many receipts."""
+    return len(await receipts(scene)) == count
+
+
+async def is_gone(settings: Settings, topic: str) -> bool:
+    """Whether the broker no longer shows a topic."""
+    return not await partition_counts(settings, [topic])
 
 
 async def test_an_earlier_instant_is_refused(live: Scene) -> None:
