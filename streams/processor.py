@@ -80,6 +80,7 @@ class Processor:
         self._committers: dict[int, Committer] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._generation = -1
+        self.identities: Mapping[str, str] = {}
         self.ready = False
         self.finished = asyncio.Event()
         """Set when a bounded replay has reached its end in every assigned partition."""
@@ -123,7 +124,9 @@ class Processor:
         topic = self._terms.topics.name(CHANGELOG)
         report = await load(self._settings, topic, self._shards, partitions, progress=self._tell_progress)
         self._tell_quarantined(report.errors)
-        stamp = [(SOURCES_HEADER, pack_lineage(await self._lineage(partitions)))]
+        lineage = await self._lineage(partitions)
+        self.identities = lineage.topics
+        stamp = [(SOURCES_HEADER, pack_lineage(lineage))]
         for number, committer in self._committers.items():
             committer.stamp = stamp
             committer.changelog_next = self._shards[number].changelog_next
