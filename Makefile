@@ -48,7 +48,7 @@ demo: setup ## a broker, real purchase history, a worker, and a table of how goo
 	@exec $(BIN)/winback demo
 
 test: setup ## all tests; real Kafka is started by the tests themselves
-	@exec $(BIN)/python -m pytest
+	@exec $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 FAULTS ?= 50
 SEEDS ?= 1
@@ -72,6 +72,8 @@ lock: setup ## take newer versions within pyproject.toml's bounds: make lock UPG
 	@$(COMPILE) $(UPGRADE) --extra dev --constraint requirements/runtime.lock pyproject.toml \
 		--output-file requirements/dev.lock
 	@echo noida-db | $(COMPILE) $(UPGRADE) - --output-file requirements/embedded.lock
+	@printf 'mypy\nsetuptools\n' | $(COMPILE) $(UPGRADE) --constraint requirements/dev.lock - \
+		--output-file requirements/compiled.lock
 	@printf 'hatchling\nuv\n' | $(COMPILE) $(UPGRADE) - --output-file requirements/build.lock
 
 clean: ## throw away what was installed and what was made

@@ -175,7 +175,8 @@ The label `outcome` says what became of a record:
 - `too_late`: a dead letter because of its age.
 - `dead_letter`: a dead letter for any other reason.
 - `after_end`: dated at or after the end instant of a bounded replay, so it was passed over.
-- `forgotten`: dated at or before its customer's [erasure](operations.md#erasure), or unreadable and written before it.
+- `forgotten`: dated at or before its customer's [erasure](operations.md#erasure); or unreadable, and
+  written before it.
 
 The reasons of dead letters are listed under [Operations](operations.md#dead-letters).
 """

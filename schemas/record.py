@@ -14,9 +14,12 @@ from typing import NamedTuple
 import msgspec
 
 from schemas.customer import NOT_FORGOTTEN, Customer, PartitionRecord, is_stub
+from schemas.earlier import EARLIER
 from schemas.errors import StateError
 
-VERSION = 1
+VERSION = 3
+"""Of what is written. The head is the same in every version so far; a partition record has fields at its
+end since version 3, whose defaults are what earlier ones meant."""
 PARTITION_KEY = b"\x00winback.partition"
 """The reserved key of the partition record; no customer id holds a NUL."""
 
@@ -49,6 +52,11 @@ class Head(NamedTuple):
     stage: int
 
 
+def is_known(value: bytes) -> bool:
+    """Whether a record is of the version that is written now, or of an earlier one."""
+    return bool(value) and (value[0] == VERSION or value[0] in EARLIER)
+
+
 def pack(customer: Customer, fingerprint: Fingerprint) -> bytes:
     """The changelog value of a customer."""
     wake_at = min(customer.wake_spell, customer.wake_support, customer.wake_logins)
@@ -61,17 +69,20 @@ def unpack(value: bytes) -> Customer:
 
     Raises StateError where the value is damaged or of a version this program does not know.
     """
-    if not value or value[0] != VERSION:
-        raise StateError(f"a state record of version {value[0] if value else 'none'}, not {VERSION}")
+    if not value:
+        raise StateError("an empty state record")
+    decode = _decode_customer if value[0] == VERSION else EARLIER.get(value[0])
+    if decode is None:
+        raise StateError(f"a state record of version {value[0]}: this program knows them up to {VERSION}")
     try:
-        return _decode_customer(memoryview(value)[_HEAD.size :])
+        return decode(memoryview(value)[_HEAD.size :])
     except (msgspec.DecodeError, ValueError) as error:
         raise StateError(f"a damaged state record of {len(value)} bytes") from error
 
 
 def head(value: bytes) -> Head:
     """The fixed head of a changelog value, without decoding the rest; StateError if damaged."""
-    if len(value) <= _HEAD.size or value[0] != VERSION:
+    if len(value) <= _HEAD.size or not is_known(value):
         raise StateError(f"a damaged or foreign state record of {len(value)} bytes")
     version, wake_at, model, playbook, stage = _HEAD.unpack_from(value)
     return Head(version, wake_at, Fingerprint(model, playbook), stage)
@@ -84,8 +95,8 @@ def pack_partition(record: PartitionRecord) -> bytes:
 
 def unpack_partition(value: bytes) -> PartitionRecord:
     """The partition record of a changelog value; StateError if damaged or of another version."""
-    if not value or value[0] != VERSION:
-        raise StateError(f"a partition record of a version other than {VERSION}")
+    if not is_known(value):
+        raise StateError(f"a partition record of a version that is not known: it goes up to {VERSION}")
     try:
         return _decode_partition(memoryview(value)[1:])
     except (msgspec.DecodeError, ValueError) as error:

@@ -84,6 +84,7 @@ class Processor:
         self._erasures: ErasureReader | None = None
         self._following: asyncio.Task[None] | None = None
         self._generation = -1
+        self.identities: Mapping[str, str] = {}
         self.ready = False
         self.finished = asyncio.Event()
         """Set when a bounded replay has reached its end in every assigned partition."""
@@ -128,6 +129,7 @@ class Processor:
         report = await load(self._settings, topic, self._shards, partitions, progress=self._tell_progress)
         self._tell_quarantined(report.errors)
         lineage = await self._lineage(partitions)
+        self.identities = lineage.topics
         stamp = [(SOURCES_HEADER, pack_lineage(lineage))]
         for number, committer in self._committers.items():
             committer.stamp = stamp

@@ -25,7 +25,15 @@ from faust.stores.memory import Store
 
 from schemas.customer import NEVER, PartitionRecord
 from schemas.errors import BrokerUnreachable, Gap, StateError
-from schemas.record import HEAD_SIZE, PARTITION_KEY, VERSION, Fingerprint, raw_head, unpack_partition
+from schemas.record import (
+    HEAD_SIZE,
+    PARTITION_KEY,
+    VERSION,
+    Fingerprint,
+    is_known,
+    raw_head,
+    unpack_partition,
+)
 from streams.changelog import STALLED_SECONDS, ChangelogReader, Moved
 from streams.clock import monotonic
 from streams.connection import start
@@ -283,18 +291,18 @@ class ShardLoad:
         elif value is None:
             records.pop(key, None)
             self.shard.quarantined.pop(key, None)
-        elif value and value[0] != VERSION:
+        elif value and not is_known(value):
             self._quarantine(offset, key, "unknown_version")
         elif len(value) <= HEAD_SIZE:
             self._quarantine(offset, key, "damaged")
-        else:  # headers that nobody asked for
+        else:  # an earlier version, or headers that nobody asked for
             records[key] = value
 
     def _partition_record(self, offset: int, value: bytes | None, headers: Headers) -> None:
         try:
             self.shard.partition_record = unpack_partition(value or b"")
         except StateError:
-            unknown = bool(value) and value is not None and value[0] != VERSION
+            unknown = bool(value) and value is not None and not is_known(value)
             self._lost_position = self._unreadable(offset, "unknown_version" if unknown else "damaged")
             return
         self._lost_position = None

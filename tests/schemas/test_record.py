@@ -1,13 +1,15 @@
 """A customer's changelog value: there and back, its fixed head, and what is wrong with damaged ones."""
 
 from contextlib import suppress
+from pathlib import Path
 
 import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.customer import LONG_AGO, NEVER, NOT_FORGOTTEN, Customer, PartitionRecord, SourcePosition
+from schemas.customer import LONG_AGO, NEVER, Customer, PartitionRecord, Recent, SourcePosition
+from schemas.earlier import EARLIER, CustomerOf1, PurchasesOf1
 from schemas.errors import StateError
 from schemas.record import (
     HEAD_SIZE,
@@ -27,6 +29,7 @@ from streams.core.playbook import Playbook
 from tests.streams.core.strategies import lives, playbooks
 from tests.streams.core.world import Event, seen
 
+STATES = Path(__file__).parent / "state"
 FINGERPRINT = Fingerprint(2**32 - 1, 7)
 CUSTOMER = Customer(stage=3, wake_spell=50, wake_support=40, wake_logins=60)
 POSITION = SourcePosition(2**62, LONG_AGO)
@@ -52,26 +55,16 @@ def test_the_head_is_read_without_the_rest(model: int, playbook: int) -> None:
 
 
 def test_the_layout_is_fixed() -> None:
-    """Golden bytes: a change here is a new format version, and needs a way to read the old one.
-
-    But for fields that join at the end with a default, as `forgotten_at` did: see below.
-    """
-    expected = bytes.fromhex("010000000000000028ffffffff0000000703")
+    """Golden bytes: a change here is a new format version, and needs a way to read the old one."""
+    expected = bytes.fromhex("030000000000000028ffffffff0000000703")
     assert expected == pack(CUSTOMER, FINGERPRINT)[:HEAD_SIZE]
     assert bytes.fromhex("9ac0c0c09003d3c00000000000000032283cff") == pack(CUSTOMER, FINGERPRINT)[HEAD_SIZE:]
-
-
-def test_a_record_from_before_erasures_is_read() -> None:
-    """Golden bytes of the first layout, which knew nothing of `forgotten_at`: a customer never forgotten."""
-    first = bytes.fromhex("010000000000000028ffffffff000000070399c0c0c09003d3c00000000000000032283c")
-    assert CUSTOMER == unpack(first)
-    assert NOT_FORGOTTEN == unpack(first).forgotten_at
 
 
 def test_a_partition_from_before_erasures_is_read() -> None:
     """It has obeyed none, and begins with the first."""
     sources = (POSITION, POSITION, POSITION)
-    first = bytes((VERSION,)) + msgspec.msgpack.encode((sources, 17, 40))
+    first = bytes((2,)) + msgspec.msgpack.encode((sources, 17, 40))
     assert PartitionRecord(sources, 17, 40, erasures_next=0) == unpack_partition(first)
 
 
@@ -89,6 +82,38 @@ def test_a_stub_is_told_from_a_customer_by_its_head(customer: Customer, stage: i
     """Whoever is forgotten counts in no stage; whoever came back counts in theirs."""
     value = pack(customer, FINGERPRINT)
     assert (stage, customer) == (head(value).stage, unpack(value))
+
+
+def golden(version: int) -> bytes:
+    """A record of that version as it was written: one life, with a refund, logins, a ticket, firings."""
+    return bytes.fromhex((STATES / f"{version}.hex").read_text())
+
+
+@pytest.mark.parametrize("version", [*EARLIER, VERSION])
+def test_every_version_is_read(version: int) -> None:
+    """An upgrade finds the customer that an earlier program left, and writes it as the newest version."""
+    customer = unpack(golden(version))
+    assert version == golden(version)[0]
+    assert unpack(golden(VERSION)) == customer
+    assert golden(VERSION) == pack(customer, head(golden(version)).fingerprint)
+
+
+def test_there_is_a_golden_record_of_every_version() -> None:
+    """Whoever changes the layout raises VERSION, and leaves a record and a way to read it behind."""
+    assert {f"{version}.hex" for version in (*EARLIER, VERSION)} == {path.name for path in STATES.iterdir()}
+    assert VERSION == len(EARLIER) + 1
+
+
+def test_a_version_1_order_without_its_event_is_no_state_error() -> None:
+    """The two records of what was applied were cut at different instants."""
+    events = Recent((5, 6), (100, 200), late_hashes=(7, 8))
+    orders = Recent((3, 4), (50, 200), late_hashes=(9,))
+    purchases = PurchasesOf1(events, orders, 0, 200, 2, 10, 5, (0,), (2,), (10,))
+    value = b"\x01" + pack(CUSTOMER, FINGERPRINT)[1:HEAD_SIZE]
+    value += msgspec.msgpack.encode(CustomerOf1(purchases=purchases))
+    read = unpack(value).purchases
+    assert read is not None
+    assert ((-1, 4), (9, -1)) == (read.orders, read.late_orders)
 
 
 def test_a_customer_with_nothing_to_come_never_wakes() -> None:
@@ -115,7 +140,9 @@ def test_a_damaged_record_is_a_state_error(damaged: bytes) -> None:
         unpack(damaged)
 
 
-@pytest.mark.parametrize("damaged", [b"", b"\x01", b"\x02" * 40, pack(CUSTOMER, FINGERPRINT)[:HEAD_SIZE]])
+@pytest.mark.parametrize(
+    "damaged", [b"", b"\x01", bytes([VERSION + 1]) * 40, pack(CUSTOMER, FINGERPRINT)[:HEAD_SIZE]]
+)
 def test_a_damaged_head_is_a_state_error(damaged: bytes) -> None:
     """A head without a body too."""
     with pytest.raises(StateError):

@@ -47,6 +47,14 @@ def test_the_last_record_of_a_key_stays() -> None:
     assert ({b"a": customer(3), b"b": customer(2)}, []) == (shard.records, errors)
 
 
+def test_records_of_earlier_versions_are_read() -> None:
+    """They stay as they are until their customer changes; an earlier partition record says where we stand."""
+    older = b"\x01" + customer(1)[1:]
+    here = b"\x01" + pack_partition(POSITIONS)[1:]
+    shard, errors = loaded(batch((b"a", older), (PARTITION_KEY, here)))
+    assert ({b"a": older}, POSITIONS, []) == (shard.records, shard.partition_record, errors)
+
+
 def test_a_tombstone_takes_its_customer_out() -> None:
     """Also one whose customer is not there, and one that is quarantined."""
     log = batch((b"a", customer(1)), (b"a", None), (b"b", None), (b"c", b"!"), (b"c", None))

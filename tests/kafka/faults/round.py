@@ -34,7 +34,7 @@ SERVED_SECONDS = 60.0
 """After a start or a fault all partitions get on within that; else the run counts as hung."""
 FINISH_SECONDS = 120.0
 SESSION_SECONDS = 3.0
-BASE_DELAY_SECONDS = 0.004
+BASE_DELAY_SECONDS = 0.01
 """Of every frame: it takes so long on any machine that a transaction is hit in its middle, and leaves
 the processor to others."""
 RUBBISH: Sequence[bytes] = (b"{", b"\xff\xfe", b'{"id": 1}', b"[]")

@@ -14,7 +14,7 @@ KINDS = (
     "zombie_while_writing",
     "kill_broker",
 )
-SMALL = Size(customers=90, days=40, partitions=3, slots=SLOTS)
+SMALL = Size(customers=200, days=20, partitions=3, slots=SLOTS)
 
 
 async def test_state_and_triggers_are_those_of_the_pure_fold_whatever_dies(
