@@ -9,6 +9,7 @@ from schemas.errors import ConfigurationError
 from schemas.topics import CHANGELOG, PURCHASES
 from streams.connection import admin
 from tests.kafka.commands import installation
+from tests.kafka.scene import until
 
 
 async def test_everything_is_created_once_and_then_found(bootstrap: str, application_id: str) -> None:
@@ -42,8 +43,14 @@ async def test_an_unfit_topic_is_left_as_it_is_and_named(bootstrap: str, applica
     await create_topics(settings)
     async with admin(settings) as client:
         await client.create_partitions({changelog: NewPartitions(3)})
-    wrong = {finding.topic: finding.verdict for finding in await check_topics(settings) if not finding.good}
-    assert {purchases: "wrong cleanup policy", changelog: "wrong partition count"} == wrong
+
+    async def are_named() -> bool:
+        wrong = {
+            finding.topic: finding.verdict for finding in await check_topics(settings) if not finding.good
+        }
+        return wrong == {purchases: "wrong cleanup policy", changelog: "wrong partition count"}
+
+    await until(are_named)  # the broker shows a new partition some time after it has acknowledged it
 
 
 def test_check_says_what_to_do(
