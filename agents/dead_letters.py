@@ -98,7 +98,7 @@ def read_selection(
     customer: str | None,
 ) -> Selection:
     """The selection that the options ask for; ConfigurationError where one makes no sense."""
-    begin, end = _option_instant("--since", since), _option_instant("--until", until)
+    begin, end = option_instant("--since", since), option_instant("--until", until)
     if begin is not None and end is not None and begin >= end:
         raise ConfigurationError(f"nothing lies between --since {since} and --until {until}")
     for reason in reasons or ():
@@ -215,7 +215,7 @@ def _source(name: str) -> TopicSpec:
     raise ConfigurationError(f"--topic {name}: choose {', '.join(source.name for source in SOURCES)}")
 
 
-def _option_instant(option: str, text: str | None) -> int | None:
+def option_instant(option: str, text: str | None) -> int | None:
     """Milliseconds since the epoch of RFC 3339, or of a date: the start of that UTC day."""
     if text is None:
         return None

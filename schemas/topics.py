@@ -28,6 +28,8 @@ LOGINS: Final = TopicSpec("logins", Login, compacted=False, retention_ms=None)
 SUPPORT_TICKETS: Final = TopicSpec("support-tickets", SupportTicket, compacted=False, retention_ms=None)
 SOURCES: Final = (PURCHASES, LOGINS, SUPPORT_TICKETS)
 """In the order that breaks ties between them."""
+READ: Final = SOURCES
+"""What others write and every application reads."""
 
 CHURN_RISK: Final = TopicSpec("churn-risk", ChurnRisk, compacted=False, retention_ms=None)
 WIN_BACK: Final = TopicSpec("win-back", WinBack, compacted=False, retention_ms=None)
@@ -51,15 +53,17 @@ class Topics:
     """What the topics of an application are called on its cluster.
 
     prefix: before every name, so that several installations share a cluster without sharing topics.
+    apart: everything it writes is its own, as the changelog always is.
     """
 
     application_id: str
     prefix: str = ""
+    apart: bool = False
 
     def name(self, spec: TopicSpec) -> str:
         """The topic's name."""
-        own = f"{self.application_id}-" if spec is CHANGELOG else ""
-        return f"{self.prefix}{own}{spec.name}"
+        own = spec is CHANGELOG or (self.apart and spec not in READ)
+        return f"{self.prefix}{self.application_id}-{spec.name}" if own else f"{self.prefix}{spec.name}"
 
     def all(self) -> tuple[TopicSpec, ...]:
         """Every topic a worker needs under its full name, all with one and the same partition count."""

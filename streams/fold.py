@@ -18,7 +18,7 @@ from schemas.errors import Rejected, StateError
 from schemas.record import PARTITION_KEY, STAGE_AT, Fingerprint, pack, pack_partition, raw_head, unpack
 from schemas.topics import CHANGELOG, CHURN_RISK, CUSTOMER_HEALTH, DEAD_LETTERS, SOURCES, WIN_BACK, Topics
 from schemas.triggers import ChurnRisk, MovedBy, WinBack
-from streams.checked import CheckedIn, Merged, Refused
+from streams.checked import CheckedIn, Merged, Outside, Refused
 from streams.commit import Changes, Record
 from streams.core.advance import advance
 from streams.core.message import since_epoch
@@ -28,6 +28,7 @@ from streams.core.stimuli import Elapsed, Stimulus
 from streams.intake import dead_letter
 from streams.metrics import Tally
 from streams.partitioner import Placement
+from streams.run import Run
 from streams.tables import Shard
 from streams.timers import Deadlines
 
@@ -42,6 +43,7 @@ class Terms:
     """What all partitions of a worker have in common.
 
     end: with the event clock the instant (ms) at which the replay ends; None with the wall clock.
+    run: the replay apart from the live application that this is, None where it is none.
     """
 
     playbook: Playbook
@@ -50,6 +52,7 @@ class Terms:
     end: int | None
     batch_records: int
     buffer_bytes: int
+    run: Run | None = None
 
     @property
     def fingerprint(self) -> Fingerprint:
@@ -144,8 +147,8 @@ class Fold:
                         self._write_dead_letter(work, source, Refused(item.offset, item.record, _TOO_LATE))
             elif type(item) is Refused:
                 self._refuse(work, source, item)
-            else:
-                work.tally.records[SOURCE_NAMES[source], "after_end"] += 1
+            elif type(item) is Outside:
+                work.tally.records[SOURCE_NAMES[source], item.outcome] += 1
         return True
 
     def reach(self, at: int, work: Work) -> bool:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from schemas.customer import LONG_AGO
 from schemas.errors import Rejected
-from streams.checked import AfterEnd, CheckedIn, Merged, Refused, SourceRecord
+from streams.checked import CheckedIn, Merged, Outside, Refused, SourceRecord
 from streams.core.model import Model
 from streams.core.playbook import Playbook
 from streams.core.stimuli import LoggedIn
@@ -136,7 +136,7 @@ def test_what_is_dated_after_the_end_moves_nothing() -> None:
     merge.add(LOGINS, records(LOGINS, 99), 1)
     taken = merge.take(10, ENDED)
     assert [(PURCHASES, 0, 99), (PURCHASES, 1, 99), (PURCHASES, 2, 99), (LOGINS, 0, 99)] == placed(taken)
-    assert [CheckedIn, AfterEnd, AfterEnd, CheckedIn] == [type(merged.item) for merged in taken]
+    assert [CheckedIn, Outside, Outside, CheckedIn] == [type(merged.item) for merged in taken]
 
 
 def test_markers_move_the_offset() -> None:
