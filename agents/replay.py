@@ -12,7 +12,7 @@ from typing import Final
 from agents.clients import has_live_workers, need_topics, quiet_client_logs
 from agents.console import ExitCode, print_note, progress_bar
 from agents.dead_letters import option_instant
-from agents.replay_report import Report, counted, show
+from agents.replay_report import counted, show
 from agents.topics import create_topics
 from agents.worker import relax_collector, work
 from schemas.customer import LONG_AGO
@@ -54,6 +54,8 @@ def run_replay(settings: Settings, since: str, until: str | None, *, named: bool
     # A bar stands where the worker's own log would be.
     configure(settings.log_level if "log_level" in settings.model_fields_set else "warning")
     relax_collector()
+    started = monotonic()
+    wanted = asyncio.run(prepare(settings, begin, end, playbook))
     with progress_bar(disable=as_json) as bar:
         task = bar.add_task("replaying", total=None)
 
@@ -61,10 +63,13 @@ def run_replay(settings: Settings, since: str, until: str | None, *, named: bool
             reached = "" if clock == LONG_AGO else f", {instant(clock):%Y-%m-%d}"
             bar.update(task, completed=passed, total=total, description=f"replaying{reached}")
 
-        report = asyncio.run(_replay(settings, begin, end, playbook, shown))
-    if report is None:
+        ending = Ending(wanted, run_of(wanted, playbook), shown)
+        asyncio.run(work(wanted, until=ending))
+    if not ending.reached:
         print_note("interrupted: the same command goes on from here")
         return ExitCode.INTERRUPTED
+    report = asyncio.run(counted(wanted))
+    report.seconds = monotonic() - started
     show(report, as_json=as_json)
     return ExitCode.DONE
 
@@ -116,21 +121,6 @@ async def prepare(settings: Settings, begin: int, end: int | None, playbook: Pla
         wanted = wanted.model_copy(update={"replication_factor": await _copies(wanted)})
     await create_topics(wanted)
     return wanted
-
-
-async def _replay(
-    settings: Settings, begin: int, end: int | None, playbook: Playbook, shown: Shown
-) -> Report | None:
-    """What was said; None where it was stopped before it was done."""
-    started = monotonic()
-    wanted = await prepare(settings, begin, end, playbook)
-    ending = Ending(wanted, run_of(wanted, playbook), shown)
-    await work(wanted, until=ending)
-    if not ending.reached:
-        return None
-    report = await counted(wanted)
-    report.seconds = monotonic() - started
-    return report
 
 
 class Ending:

@@ -47,6 +47,13 @@ def test_a_replay_writes_to_topics_of_its_own(spec: TopicSpec) -> None:
     assert LIVE.topics.name(spec) not in names
 
 
+def test_its_application_id_in_the_prefix_finds_what_it_said() -> None:
+    """So `winback watch` shows it, and `winback dlt list` its dead letters."""
+    looking = Settings(topic_prefix="eu.trial-")
+    for spec in (CHURN_RISK, WIN_BACK, *DEAD_LETTERS):
+        assert REPLAY.topics.name(spec) == looking.topics.name(spec)
+
+
 def test_the_changelog_has_one_name_for_both() -> None:
     """So that each finds the other's state, and refuses it."""
     assert LIVE.topics.name(CHANGELOG) == REPLAY.topics.name(CHANGELOG)
