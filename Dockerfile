@@ -1,7 +1,7 @@
 # The image of a worker: the locked packages and this project, and nothing that builds them.
 FROM python:3.11-slim AS build
 WORKDIR /build
-COPY requirements/build.lock requirements/runtime.lock ./
+COPY requirements/build.lock requirements/runtime.lock requirements/compiled.lock ./
 RUN python -m venv /tools \
  && /tools/bin/pip install --no-cache-dir --require-hashes --requirement build.lock \
  && python -m venv --without-pip /winback \
@@ -12,6 +12,14 @@ COPY streams streams
 COPY agents agents
 RUN /tools/bin/hatchling build --target wheel --directory wheels \
  && /tools/bin/uv pip install --no-cache --no-deps --python /winback/bin/python wheels/*.whl
+# The fold is compiled in an environment of its own (docs/operations.md, Compiled code).
+RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev \
+ && python -m venv --without-pip /compiling \
+ && /tools/bin/uv pip install --no-cache --python /compiling/bin/python --require-hashes \
+    --requirement runtime.lock --requirement compiled.lock \
+ && /tools/bin/uv pip install --no-cache --no-deps --python /compiling/bin/python wheels/*.whl \
+ && /compiling/bin/winback compile \
+ && cp -r /compiling/lib/python3.11/site-packages/streams/_compiled /winback/lib/python3.11/site-packages/streams/
 
 FROM python:3.11-slim
 RUN useradd --system --uid 10001 --create-home winback

@@ -72,6 +72,8 @@ lock: setup ## take newer versions within pyproject.toml's bounds: make lock UPG
 	@$(COMPILE) $(UPGRADE) --extra dev --constraint requirements/runtime.lock pyproject.toml \
 		--output-file requirements/dev.lock
 	@echo noida-db | $(COMPILE) $(UPGRADE) - --output-file requirements/embedded.lock
+	@printf 'mypy\nsetuptools\n' | $(COMPILE) $(UPGRADE) --constraint requirements/dev.lock - \
+		--output-file requirements/compiled.lock
 	@printf 'hatchling\nuv\n' | $(COMPILE) $(UPGRADE) - --output-file requirements/build.lock
 
 clean: ## throw away what was installed and what was made

@@ -110,8 +110,10 @@ class Slot:
 
     def _send(self, number: signal.Signals) -> None:
         if self.process is not None and self.process.returncode is None:
+            # Popen's own way looks first whether the process has ended, and would take its exit code from
+            # the loop, which then reports 255.
             with suppress(ProcessLookupError):
-                self.process.send_signal(number)
+                os.kill(self.process.pid, number)
 
     def kill(self) -> None:
         """kill -9."""

@@ -5,10 +5,11 @@
 
 A mutation is a few lines at the end of one module of the copy, which put another behaviour in the
 place of one that exactness rests on. The copy is thrown away; the checkout is never touched. Each is
-played with those faults under which it does harm. The exit code is 0 where every mutation is caught and
-the control is not.
+played with those faults under which it does harm, and counts as caught where the comparison with the pure
+fold names a difference. The exit code is 0 where all are caught, and the control is clean.
 """
 
+import json
 import shutil
 import subprocess
 import sys
@@ -182,8 +183,8 @@ CONTROL: Final = Mutation(
 )
 
 
-def soak_with(mutation: Mutation, folder: Path) -> tuple[int, str]:
-    """The soak's exit code on a mutated copy, and what it printed last."""
+def soak_with(mutation: Mutation, folder: Path) -> tuple[list[str], int, str]:
+    """What the soak on a mutated copy found different, its exit code, and what it printed."""
     for name in COPIED:
         source, target = REPOSITORY / name, folder / name
         if source.is_dir():
@@ -202,7 +203,10 @@ def soak_with(mutation: Mutation, folder: Path) -> tuple[int, str]:
         check=False,
         timeout=SECONDS,
     )
-    return done.returncode, done.stdout + done.stderr
+    results = folder / "soak" / f"seed-{SEED}.json"
+    rounds = json.loads(results.read_text(encoding="utf-8"))["rounds"] if results.exists() else []
+    found = [example for each in rounds for example in each["verdict"]["examples"]]
+    return found, done.returncode, done.stdout + done.stderr
 
 
 def main(names: list[str]) -> int:
@@ -214,10 +218,14 @@ def main(names: list[str]) -> int:
     wrong = 0
     for mutation in [known[name] for name in names] or list(known.values()):
         with TemporaryDirectory(prefix="winback-mutation-") as folder:
-            code, words = soak_with(mutation, Path(folder))
-        expected = 0 if mutation is CONTROL else 1
-        wrong += code != expected
-        verdict = {0: "nothing found", 1: "CAUGHT"}.get(code, f"the soak itself failed, exit code {code}")
+            found, code, words = soak_with(mutation, Path(folder))
+        # A worker that merely hangs or crashes is no proof that the comparison would have noticed.
+        if mutation is CONTROL:
+            wrong += code != 0
+            verdict = "nothing found, as it should be" if code == 0 else f"NOT CLEAN, exit code {code}"
+        else:
+            wrong += not found
+            verdict = "CAUGHT" if found else f"not caught, exit code {code}"
         sys.stdout.write(f"== {mutation.name}: {verdict}\n{_end_of(words)}\n")
         sys.stdout.flush()
     return int(wrong > 0)
