@@ -13,7 +13,7 @@ from msgspec import Struct
 from agents.clients import need_topics, reader
 from agents.console import output, print_line, print_note
 from schemas.errors import BrokerUnreachable
-from schemas.topics import CHURN_RISK, CUSTOMER_HEALTH, DEAD_LETTERS, SOURCES, WIN_BACK
+from schemas.topics import CHANGELOG, CHURN_RISK, CUSTOMER_HEALTH, DEAD_LETTERS, SOURCES, WIN_BACK
 from streams.clock import monotonic
 from streams.connection import client_arguments, start
 from streams.core.rules import ABOUT
@@ -87,7 +87,7 @@ async def counted(settings: ReplaySettings) -> Report:
         _written(settings.end_instant),
         [Row(rule, kind, said[rule, kind]) for rule in ABOUT for kind in _KINDS if (rule, kind) in said],
         [Refusals(topic, reason, count) for (topic, reason), count in sorted(refused.items())],
-        [*triggers, name(CUSTOMER_HEALTH), *sources],
+        [*triggers, name(CUSTOMER_HEALTH), *sources, name(CHANGELOG)],
     )
 
 

@@ -28,6 +28,7 @@ from streams.connection import partition_counts
 from streams.core.message import since_epoch
 from streams.partitioner import partition_of
 from streams.playbook_file import load_playbook
+from streams.processor import Processor
 from streams.replay import ReplaySettings, run_of
 from streams.settings import Settings
 from tests.flows.events import crowd, unruly
@@ -231,10 +232,15 @@ async def test_several_share_the_work_and_each_ends_when_all_is_done(
     """More processes than partitions: one of them has nothing to do but to wait for the others."""
     await come(scene, EVENTS)
     settings = await prepared(trial)
-    endings = [ending_of(settings) for _ in range(PARTITIONS + 1)]
+    seen: list[list[int | None]] = []
+
+    async def ending(processor: Processor) -> None:
+        await ending_of(settings)(processor)
+        seen.append(await Scene(settings).clocks())
+
     async with asyncio.timeout(PATIENCE):
-        await asyncio.gather(*(work(settings, until=ending) for ending in endings))
-    assert all(ending.reached for ending in endings)
+        await asyncio.gather(*(work(settings, until=ending) for _ in range(PARTITIONS + 1)))
+    assert [[END_MS] * PARTITIONS] * (PARTITIONS + 1) == seen
     await Scene(settings).assert_is(middle)
 
 
@@ -272,17 +278,23 @@ async def test_no_worker_takes_a_replay_for_its_state(scene: Scene, trial: Setti
     for clock in ("wall", "event"):
         settings = trial.model_copy(update={"clock": clock, "end_instant": END})
         with pytest.raises(ConfigurationError, match="is that of a replay"):
-            await work(settings, until=replayed)
+            async with asyncio.timeout(PATIENCE):
+                await work(settings, until=replayed)
 
 
 async def test_processes_that_were_asked_for_different_replays_say_so(scene: Scene, trial: Settings) -> None:
-    """Begun at one instant, neither could see the other; none ends as if all had been done."""
+    """Begun at one instant, neither could see the other; at least one of them ends with what is wrong."""
     await come(scene, EVENTS)
     settings = await prepared(trial)
     other = settings.model_copy(update={"begin_instant": BEGIN - timedelta(days=1)})
-    with pytest.raises(ConfigurationError, match="holds the replay"):
-        async with asyncio.timeout(PATIENCE):
-            await asyncio.gather(*(work(each, until=ending_of(each)) for each in (settings, other)))
+    async with asyncio.timeout(PATIENCE):
+        workers = [work(each, until=ending_of(each)) for each in (settings, other)]
+        ends = await asyncio.gather(*workers, return_exceptions=True)
+    wrong = [end for end in ends if end is not None]
+    assert wrong
+    for end in wrong:
+        assert isinstance(end, ConfigurationError)
+        assert "holds the replay" in str(end)
 
 
 def test_the_time_has_something_of_everything(middle: Sequence[Folded]) -> None:

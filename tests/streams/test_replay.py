@@ -9,7 +9,7 @@ from schemas.topics import (
     CHURN_RISK,
     CUSTOMER_HEALTH,
     DEAD_LETTERS,
-    SOURCES,
+    READ,
     WIN_BACK,
     TopicSpec,
 )
@@ -35,8 +35,8 @@ def changed(**members: object) -> Run:
 
 
 def test_a_replay_reads_the_topics_of_the_live_application() -> None:
-    """The sources have one name for all."""
-    assert [LIVE.topics.name(spec) for spec in SOURCES] == [REPLAY.topics.name(spec) for spec in SOURCES]
+    """What others write has one name for all."""
+    assert [LIVE.topics.name(spec) for spec in READ] == [REPLAY.topics.name(spec) for spec in READ]
 
 
 @pytest.mark.parametrize("spec", [CHURN_RISK, WIN_BACK, CUSTOMER_HEALTH, *DEAD_LETTERS])
