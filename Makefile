@@ -48,7 +48,7 @@ demo: setup ## a broker, real purchase history, a worker, and a table of how goo
 	@exec $(BIN)/winback demo
 
 test: setup ## all tests; real Kafka is started by the tests themselves
-	@exec $(BIN)/python -m pytest
+	@exec $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 FAULTS ?= 50
 SEEDS ?= 1

@@ -4,6 +4,7 @@ Three thousand customers who buy every eight days on average and sign in now and
 next purchase to come; all rules on, `silent_for` too. Deadlines before the purchase are settled
 beforehand, as the processor does. Each purchase is decided fifty times; its cost is the least of
 them, what the code takes while nobody else takes the processor, and the percentile is over customers.
+WINBACK_COMPILED=1 measures the compiled fold; the bars are for plain Python.
 """
 
 import argparse

@@ -125,6 +125,8 @@ class Committer:
             # One failure fails the batches after it too; the first has been told, the others are no news.
             for future in sent:
                 future.add_done_callback(_heard)
+            # Nor is it to the transaction's own future, for which only commit_transaction waits.
+            producer._txn_manager.wait_for_transaction_end().add_done_callback(_heard)  # noqa: SLF001
         for batch in written:
             if batch.topic == self._changelog:
                 self._last_batch = batch.offset

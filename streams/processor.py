@@ -83,6 +83,7 @@ class Processor:
         self._committers: dict[int, Committer] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._generation = -1
+        self.identities: Mapping[str, str] = {}
         self.ready = False
         self.finished = asyncio.Event()
         """Set when a bounded replay has reached its end in every assigned partition."""
@@ -127,7 +128,9 @@ class Processor:
         report = await load(self._settings, topic, self._shards, partitions, progress=self._tell_progress)
         self._tell_quarantined(report.errors)
         self._check_run()
-        stamp = [(SOURCES_HEADER, pack_lineage(await self._lineage(partitions)))]
+        lineage = await self._lineage(partitions)
+        self.identities = lineage.topics
+        stamp = [(SOURCES_HEADER, pack_lineage(lineage))]
         if self._terms.run is not None:
             stamp.append((RUN_HEADER, pack_run(self._terms.run)))
         for number, committer in self._committers.items():

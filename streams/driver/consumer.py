@@ -212,7 +212,6 @@ class Consumer(stock.Consumer):
     async def _watch_identities(self) -> None:
         """Stop where a topic was deleted and made anew under us: it may well hold the next offset."""
         names = [*self._engine.sources, self._engine.worker.topics.name(CHANGELOG)]
-        seen: dict[str, str] = {}
         await self.sleep(CHECK_SECONDS)  # the thread connects
         while not self.should_stop:
             try:
@@ -221,8 +220,9 @@ class Consumer(stock.Consumer):
                 return
             except KafkaError:
                 found = {}  # whether the broker is still there is for others to judge
+            known = self._engine.receiver.identities
             for name, (identity, _) in found.items():
-                if seen.setdefault(name, identity) != identity:
+                if known.get(name) and identity and identity != known[name]:
                     self._engine.fail(
                         Gap(
                             f"{name} was deleted and made anew while it was being read: the state belongs to "

@@ -97,6 +97,9 @@ class EndSight(NamedTuple):
 class Receiver(Protocol):
     """Who merges, folds and commits what the driver delivers."""
 
+    identities: Mapping[str, str]
+    """The ids of the topics that the open partitions were recovered for, by name; "" for unknown ones."""
+
     def attach(self, source: "Source") -> None:
         """Called once, before anything else: what the receiver may ask of the driver."""
 

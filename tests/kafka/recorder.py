@@ -45,6 +45,7 @@ class Recorder:
         self.opened: list[frozenset[int]] = []
         self.ready = asyncio.Event()
         self.generation = 0
+        self.identities: Mapping[str, str] = {}
         self.source: Source | None = None
         self.newest: Batch | None = None
         self._topics = topics
