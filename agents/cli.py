@@ -1,8 +1,9 @@
 """The command line: every command, its options, and where its work is done.
 
-Those of `winback dlt` stand in agents/dead_letter_commands.py. Each body is one call into the
-command's module, imported only then: `winback --help` needs neither Kafka clients nor scipy. `main`
-is where errors become one line and an exit code.
+Those of `winback dlt` stand in agents/dead_letter_commands.py, `winback replay` in
+agents/replay_command.py. Each body is one call into the command's module, imported only then:
+`winback --help` needs neither Kafka clients nor scipy. `main` is where errors become one line and an
+exit code.
 """
 
 import sys
@@ -16,6 +17,7 @@ import typer
 from agents.console import ExitCode, exit_code, print_error
 from agents.dead_letter_commands import dlt
 from agents.options import ApplicationId, AsJson, Bootstrap, ModelFile, PlaybookFile, settings_of
+from agents.replay_command import replay
 from schemas.errors import WinbackError
 
 EXIT_CODES = (
@@ -109,6 +111,9 @@ def worker(
     from agents.worker import run_worker
 
     raise typer.Exit(run_worker(settings, until_done=until_done))
+
+
+app.command()(replay)
 
 
 @topics.command("create")

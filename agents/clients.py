@@ -86,6 +86,11 @@ async def group_clients(settings: Settings) -> list[str]:
                 await asyncio.sleep(0.2)
 
 
+async def has_live_workers(settings: Settings) -> bool:
+    """Whether the application's consumer group has a member at this moment that lives by the wall clock."""
+    return any(client.startswith("winback-wall") for client in await group_clients(settings))
+
+
 async def need_topics(settings: Settings, *names: str) -> dict[str, int]:
     """The partition counts of these topics; TopicsError where one is missing."""
     counts = await partition_counts(settings, names)

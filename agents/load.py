@@ -18,7 +18,7 @@ from typing import Final, cast
 
 import msgspec
 
-from agents.clients import group_clients, need_topics, quiet_client_logs
+from agents.clients import has_live_workers, need_topics, quiet_client_logs
 from agents.console import ExitCode, output, print_error, print_line, print_note, progress_bar
 from agents.external_sort import sort_by_time
 from agents.identify import identified
@@ -116,7 +116,7 @@ async def load_rows(
     if oldest is None:
         return 0
     age = wall_ms() - oldest[0]
-    if age > max_lateness and await _live_workers(settings):
+    if age > max_lateness and await has_live_workers(settings):
         raise ConfigurationError(
             f"the oldest row is {age // DAY_MS} days old, and {settings.application_id} has a live worker, "
             f"which drops what is older than {max_lateness // DAY_MS} days: stop the worker, then load"
@@ -148,10 +148,6 @@ def readable(name: str) -> Path | None:
             return path
     except OSError as error:
         raise ConfigurationError(f"{name} cannot be read: {error.strerror}") from error
-
-
-async def _live_workers(settings: Settings) -> bool:
-    return any(client.startswith("winback-wall") for client in await group_clients(settings))
 
 
 def _good_rows(

@@ -1,13 +1,13 @@
 """`winback worker`: the composition root. Everything that runs is put together here.
 
 The HTTP views answer from the first moment, so that an orchestrator sees a recovery that takes its
-time; the worker itself ends on SIGTERM, on Ctrl-C, on a failure, or (with `until_done`) when a
-bounded replay has reached its end.
+time; the worker itself ends on SIGTERM, on Ctrl-C, on a failure, or when what it is to wait for has
+come, such as the end of a bounded replay.
 """
 
 import asyncio
 import gc
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import structlog
 
@@ -27,19 +27,30 @@ from streams.tables import Shard
 
 _log = structlog.get_logger(__name__)
 
+Until = Callable[[Processor], Awaitable[None]]
+"""Returns when a worker with this processor has nothing left to do."""
+
 
 def run_worker(settings: Settings, *, until_done: bool = False) -> int:
     """Run one worker until it ends; 0 when it ended as asked. Raises what it failed of."""
     configure(settings.log_level)
-    # Customers live as bytes, which the collector never looks at; the few cycles that a batch leaves
-    # need no walk through everything after each 700 allocations.
-    gc.set_threshold(50_000, 20, 50)
-    asyncio.run(work(settings, until_done=until_done))
+    relax_collector()
+    asyncio.run(work(settings, until=replayed if until_done else None))
     return 0
 
 
-async def work(settings: Settings, *, until_done: bool = False, stop: asyncio.Event | None = None) -> None:
-    """One worker in the running loop; `stop` takes the place of signals."""
+def relax_collector() -> None:
+    """Have the garbage collector come less often, in a process that is a worker."""
+    # Customers live as bytes, which the collector never looks at; the few cycles that a batch leaves
+    # need no walk through everything after each 700 allocations.
+    gc.set_threshold(50_000, 20, 50)
+
+
+async def work(settings: Settings, *, until: Until | None = None, stop: asyncio.Event | None = None) -> None:
+    """One worker in the running loop, until `until` returns; `stop` takes the place of signals.
+
+    Raises what the worker or `until` failed of.
+    """
     # What the user can have set wrong is looked at before anybody is called.
     playbook = load_playbook(settings.playbook, settings.model)
     end_of(settings)
@@ -52,8 +63,8 @@ async def work(settings: Settings, *, until_done: bool = False, stop: asyncio.Ev
     processor.on_failure = app.fail
     ending = stop or asyncio.Event()
     helpers = [asyncio.create_task(pass_time(processor), name="silence")]
-    if until_done:
-        helpers.append(asyncio.create_task(_stop_when_done(processor, ending), name="until done"))
+    if until is not None:
+        helpers.append(asyncio.create_task(_stop_after(until(processor), ending), name="until"))
     for helper in helpers:
         helper.add_done_callback(lambda done: _report(done, app.fail))
     try:
@@ -70,10 +81,16 @@ async def work(settings: Settings, *, until_done: bool = False, stop: asyncio.Ev
 def _report(helper: asyncio.Task[None], fail: Callable[[WinbackError], None]) -> None:
     """A helper that died of a defect takes the worker with it: without it silence would go unheard."""
     if not helper.cancelled() and (error := helper.exception()) is not None:
-        fail(Fatal(f"{helper.get_name()} failed: {type(error).__name__}"))
+        meant = Fatal(f"{helper.get_name()} failed: {type(error).__name__}")
+        fail(error if isinstance(error, WinbackError) else meant)
 
 
-async def _stop_when_done(processor: Processor, stop: asyncio.Event) -> None:
+async def _stop_after(until: Awaitable[None], stop: asyncio.Event) -> None:
+    await until
+    stop.set()
+
+
+async def replayed(processor: Processor) -> None:
+    """Until a bounded replay has reached its end in every partition that was assigned."""
     await processor.finished.wait()
     _log.info("replay_finished", partitions=sorted(processor.partitions))
-    stop.set()

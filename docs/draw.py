@@ -174,6 +174,7 @@ The label `outcome` says what became of a record:
 - `duplicate`: its event was folded before.
 - `too_late`: a dead letter because of its age.
 - `dead_letter`: a dead letter for any other reason.
+- `before_begin`: dated before the beginning of a `winback replay`, so it was passed over.
 - `after_end`: dated at or after the end instant of a bounded replay, so it was passed over.
 - `forgotten`: dated at or before its customer's [erasure](operations.md#erasure); or unreadable, and
   written before it.

@@ -20,15 +20,13 @@ from schemas.topics import (
     CHURN_RISK,
     CUSTOMER_HEALTH,
     ERASURE_RECEIPTS,
-    ERASURES,
-    SOURCES,
+    READ,
     WIN_BACK,
     TopicSpec,
 )
 
 PUBLISHED: Final = Path(__file__).parent / "json"
 VERSION: Final = 1
-READ: Final = (*SOURCES, ERASURES)
 TOPICS: Final = (*READ, CHURN_RISK, WIN_BACK, CUSTOMER_HEALTH, ERASURE_RECEIPTS)
 
 

@@ -35,6 +35,8 @@ WIN_BACK: Final = TopicSpec("win-back", WinBack, compacted=False, retention_ms=N
 CUSTOMER_HEALTH: Final = TopicSpec("customer-health", CustomerHealth, compacted=True, retention_ms=None)
 
 ERASURES: Final = TopicSpec("erasures", Erasure, compacted=True, retention_ms=None, replayed=True)
+READ: Final = (*SOURCES, ERASURES)
+"""What others write and every application reads."""
 ERASURE_RECEIPTS: Final = TopicSpec("erasure-receipts", ErasureReceipt, compacted=True, retention_ms=None)
 
 
@@ -55,15 +57,17 @@ class Topics:
     """What the topics of an application are called on its cluster.
 
     prefix: before every name, so that several installations share a cluster without sharing topics.
+    apart: everything it writes is its own, as the changelog always is.
     """
 
     application_id: str
     prefix: str = ""
+    apart: bool = False
 
     def name(self, spec: TopicSpec) -> str:
         """The topic's name."""
-        own = f"{self.application_id}-" if spec is CHANGELOG else ""
-        return f"{self.prefix}{own}{spec.name}"
+        own = spec is CHANGELOG or (self.apart and spec not in READ)
+        return f"{self.prefix}{self.application_id}-{spec.name}" if own else f"{self.prefix}{spec.name}"
 
     def all(self) -> tuple[TopicSpec, ...]:
         """Every topic a worker needs under its full name, all with one and the same partition count."""

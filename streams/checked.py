@@ -1,6 +1,6 @@
 """What intake and merge hand on: records of the source topics, checked in or refused, in their order."""
 
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from msgspec import Struct
 
@@ -66,13 +66,14 @@ class Asked(NamedTuple):
     at: int
 
 
-class AfterEnd(NamedTuple):
-    """A record dated at or after the end of a bounded replay; counted, and nothing else."""
+class Outside(NamedTuple):
+    """A record dated outside of what a bounded replay is about; counted, and nothing else."""
 
     offset: int
+    outcome: Literal["before_begin", "after_end"]
 
 
-Item = CheckedIn | Refused | AfterEnd
+Item = CheckedIn | Refused | Outside
 
 
 class Merged(Struct, frozen=True, gc=False):

@@ -29,7 +29,7 @@ from schemas.topics import (
     Topics,
 )
 from schemas.triggers import ChurnRisk, MovedBy, WinBack
-from streams.checked import Asked, CheckedIn, Merged, Refused
+from streams.checked import Asked, CheckedIn, Item, Merged, Outside, Refused
 from streams.commit import Changes, Record
 from streams.core.advance import advance
 from streams.core.message import instant, since_epoch
@@ -39,6 +39,7 @@ from streams.core.stimuli import Elapsed, Forget, Stimulus
 from streams.intake import dead_letter
 from streams.metrics import Tally
 from streams.partitioner import Placement
+from streams.run import Run
 from streams.tables import Shard
 from streams.timers import Deadlines
 
@@ -53,6 +54,7 @@ class Terms:
     """What all partitions of a worker have in common.
 
     end: with the event clock the instant (ms) at which the replay ends; None with the wall clock.
+    run: the replay apart from the live application that this is, None where it is none.
     """
 
     playbook: Playbook
@@ -61,6 +63,7 @@ class Terms:
     end: int | None
     batch_records: int
     buffer_bytes: int
+    run: Run | None = None
 
     @property
     def fingerprint(self) -> Fingerprint:
@@ -160,14 +163,18 @@ class Fold:
                     work.tally.records[SOURCE_NAMES[source], outcome] += 1
                     if outcome is Outcome.TOO_LATE:
                         self._write_dead_letter(work, source, Refused(item.offset, item.record, _TOO_LATE))
-            elif type(item) is Refused:
-                if self._from_before(work, item):
-                    work.tally.records[SOURCE_NAMES[source], Outcome.FORGOTTEN] += 1
-                else:
-                    self._refuse(work, source, item)
             else:
-                work.tally.records[SOURCE_NAMES[source], "after_end"] += 1
+                self._pass_over(work, source, item)
         return True
+
+    def _pass_over(self, work: Work, source: int, item: Item) -> None:
+        if type(item) is Outside:
+            work.tally.records[SOURCE_NAMES[source], item.outcome] += 1
+        elif type(item) is Refused:
+            if self._from_before(work, item):
+                work.tally.records[SOURCE_NAMES[source], Outcome.FORGOTTEN] += 1
+            else:
+                self._refuse(work, source, item)
 
     def reach(self, at: int, work: Work) -> bool:
         """Step the clock to `at` and settle every deadline below it; False where the budget ran out."""

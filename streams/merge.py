@@ -10,7 +10,8 @@ maximum can go in any case.
 from collections import deque
 from collections.abc import Sequence
 
-from streams.checked import AfterEnd, CheckedIn, Item, Merged, SourceRecord
+from schemas.customer import LONG_AGO
+from streams.checked import CheckedIn, Item, Merged, Outside, SourceRecord
 from streams.core.playbook import Playbook
 from streams.intake import CheckIn
 
@@ -35,7 +36,8 @@ class _Queue:
 class Merge:
     """One partition's merge. positions: for each topic the next offset, and its running maximum.
 
-    end: of a bounded replay, ms since the epoch; records dated at or after it are not folded.
+    begin, end: of a bounded replay, ms since the epoch; records dated before `begin`, or at or after
+    `end`, are not folded.
     """
 
     def __init__(
@@ -44,11 +46,12 @@ class Merge:
         check_in: Sequence[CheckIn],
         playbook: Playbook,
         end: int | None = None,
+        begin: int | None = None,
     ) -> None:
         self._queues = [_Queue(*position) for position in positions]
         self._check_in = check_in
         self._playbook = playbook
-        self._end = end
+        self._bounds = None if end is None else (LONG_AGO if begin is None else begin, end)
 
     def add(self, source: int, records: Sequence[SourceRecord], next_offset: int) -> None:
         """Take a batch of one topic; `next_offset` is where the batch after it begins."""
@@ -136,13 +139,10 @@ class Merge:
         """Check the head batch in; one without records only moves the offset."""
         while queue.batches and not queue.head:
             records, _ = queue.batches[0]
-            playbook, end = self._playbook, self._end
+            playbook = self._playbook
             items: list[Item] = [check_in(record, playbook) for record in records]
-            if end is not None:
-                items = [
-                    AfterEnd(item.offset) if type(item) is CheckedIn and item.stimulus.at >= end else item
-                    for item in items
-                ]
+            if self._bounds is not None:
+                items = [_within(item, *self._bounds) for item in items]
             queue.head = items
             queue.place = 0
             if not items:
@@ -156,6 +156,16 @@ class Merge:
         queue.size -= _size(records)
         queue.head = []
         queue.place = 0
+
+
+def _within(item: Item, begin: int, end: int) -> Item:
+    if type(item) is CheckedIn:
+        at = item.stimulus.at
+        if at >= end:
+            return Outside(item.offset, "after_end")
+        if at < begin:
+            return Outside(item.offset, "before_begin")
+    return item
 
 
 def _size(records: Sequence[SourceRecord]) -> int:

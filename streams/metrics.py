@@ -22,11 +22,13 @@ from schemas.reasons import Reason
 from schemas.topics import SOURCES
 from schemas.triggers import StageName
 
-RecordOutcome = Literal["folded", "duplicate", "too_late", "dead_letter", "after_end", "forgotten"]
+RecordOutcome = Literal[
+    "folded", "duplicate", "too_late", "dead_letter", "before_begin", "after_end", "forgotten"
+]
 """What became of a record.
 
 duplicate: its event was folded before. too_late: a dead letter because of its age. dead_letter: one
-for any other reason. after_end: dated at or after the end of a bounded replay. forgotten: dated at
+for any other reason. before_begin, after_end: dated outside of a bounded replay. forgotten: dated at
 or before its customer's erasure.
 """
 

@@ -175,6 +175,12 @@ class Partition:
         return dict(zip(self._tps, self._fold.positions, strict=True))
 
     @property
+    def left(self) -> int:
+        """How many offsets a bounded replay still has to pass; 0 with the wall clock."""
+        at = zip(self._fold.positions, self._ends, strict=True)
+        return sum([max(0, end - offset) for (offset, _), end in at if end is not None])
+
+    @property
     def stages(self) -> Counter[int]:
         """How many customers are in each stage."""
         return self._fold.stages
@@ -253,7 +259,9 @@ class Partition:
 
     def _reset(self) -> None:
         check_in = [CHECK_IN[name] for name in SOURCE_NAMES]
-        self._merge = Merge(self._fold.positions, check_in, self._terms.playbook, self._terms.end)
+        terms = self._terms
+        begin = None if terms.run is None else terms.run.begin
+        self._merge = Merge(self._fold.positions, check_in, terms.playbook, terms.end, begin)
         self._taken: deque[Merged] = deque()
         self._held: set[int] = set()
         self._delivered = [offset for offset, _ in self._fold.positions]

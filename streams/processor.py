@@ -33,6 +33,8 @@ from streams.lineage import SOURCES_HEADER, Lineage, contradiction, pack_lineage
 from streams.metrics import Metrics, Tally
 from streams.partition import Done, Partition
 from streams.refusals import Refusals
+from streams.replay import first_dated, refusal, run_of
+from streams.run import RUN_HEADER, pack_run
 from streams.settings import Settings
 from streams.tables import Shard, Unreadable, load, newest_position
 
@@ -65,6 +67,7 @@ def terms_of(settings: Settings, playbook: Playbook, partitions: int) -> Terms:
         end=end_of(settings),
         batch_records=settings.batch_max_records,
         buffer_bytes=settings.merge_buffer_bytes,
+        run=run_of(settings, playbook),
     )
 
 
@@ -128,9 +131,12 @@ class Processor:
         topic = self._terms.topics.name(CHANGELOG)
         report = await load(self._settings, topic, self._shards, partitions, progress=self._tell_progress)
         self._tell_quarantined(report.errors)
+        self._check_run()
         lineage = await self._lineage(partitions)
         self.identities = lineage.topics
         stamp = [(SOURCES_HEADER, pack_lineage(lineage))]
+        if self._terms.run is not None:
+            stamp.append((RUN_HEADER, pack_run(self._terms.run)))
         for number, committer in self._committers.items():
             committer.stamp = stamp
             committer.changelog_next = self._shards[number].changelog_next
@@ -302,6 +308,14 @@ class Processor:
         if len(errors) > _TOLD_QUARANTINED:
             _log.error("quarantined_more", places=len(errors) - _TOLD_QUARANTINED)
 
+    def _check_run(self) -> None:
+        """ConfigurationError where the state is that of another replay, or of one although we are none."""
+        for shard in self._shards.values():
+            if shard.partition_record is not None and (
+                wrong := refusal(shard.run, self._terms.run, self._settings)
+            ):
+                raise ConfigurationError(wrong)
+
     # Where to begin
 
     async def _lineage(self, partitions: frozenset[int]) -> Lineage:
@@ -394,6 +408,8 @@ class Processor:
             tps = [TopicPartition(name, number) for name in names for number in partitions]
             first = await consumer.beginning_offsets(tps)
             ends = await consumer.end_offsets(tps)
+            if self._terms.run is not None:
+                first = await first_dated(consumer, self._terms.run.begin, first, ends)
             return {TP(tp.topic, tp.partition): (first[tp], ends[tp]) for tp in tps}
         finally:
             await consumer.stop()

@@ -40,6 +40,7 @@ from streams.connection import start
 from streams.lineage import SOURCES_HEADER, Lineage, unpack_lineage
 from streams.metrics import QuarantineReason
 from streams.record_batches import Batch, reader_of, salvage
+from streams.run import RUN_HEADER, Run, unpack_run
 from streams.settings import Settings
 
 CHUNK_RECORDS: Final = 10_000
@@ -61,7 +62,8 @@ class Shard:
 
     quarantined: why the state of a customer cannot be read, by key; none of them is in `records`.
     changelog_next: the offset up to which the changelog has been applied. lineage: which topics the
-    newest partition record belongs to, None where it does not say. As of the last load:
+    newest partition record belongs to, None where it does not say; run: which replay, None for none.
+    As of the last load:
     deadlines, a heap of (wake_at in milliseconds since the epoch, key); how many customers are in
     each stage; and the fingerprints their deadlines were computed with.
     """
@@ -74,6 +76,7 @@ class Shard:
     changelog_next: int = 0
     quarantined: dict[bytes, QuarantineReason] = field(default_factory=dict)
     lineage: Lineage | None = None
+    run: Run | None = None
 
     def quarantine(self, key: bytes, reason: QuarantineReason) -> None:
         """Take a customer out whose state cannot be read."""
@@ -84,7 +87,7 @@ class Shard:
         """Forget everything, in order to read the changelog from its beginning."""
         self.records.clear()
         self.quarantined.clear()
-        self.partition_record = self.lineage = None
+        self.partition_record = self.lineage = self.run = None
 
 
 class Unreadable(StateError):
@@ -306,7 +309,9 @@ class ShardLoad:
             self._lost_position = self._unreadable(offset, "unknown_version" if unknown else "damaged")
             return
         self._lost_position = None
-        self.shard.lineage = unpack_lineage(dict(headers).get(SOURCES_HEADER))
+        said = dict(headers)
+        self.shard.lineage = unpack_lineage(said.get(SOURCES_HEADER))
+        self.shard.run = unpack_run(said.get(RUN_HEADER))
 
     def _salvage(self, batch: Batch) -> None:
         found, nameless = salvage(batch)

@@ -34,7 +34,7 @@ def test_help_names_every_command_and_exit_code(capsys: pytest.CaptureFixture[st
     """`winback --help` is the map."""
     assert main(["--help"]) == ExitCode.DONE
     shown = capsys.readouterr().out
-    for name in ("worker", "topics", "load", "simulate", "watch", "explain", "fit", "demo"):
+    for name in ("worker", "replay", "topics", "load", "simulate", "watch", "explain", "fit", "demo"):
         assert f" {name} " in shown
     for code in (ExitCode.MISTAKE, ExitCode.UNREACHABLE, ExitCode.FATAL, ExitCode.INTERRUPTED):
         assert f"{code:d} " in shown.partition("Exit codes:")[2]
@@ -44,6 +44,7 @@ def test_help_names_every_command_and_exit_code(capsys: pytest.CaptureFixture[st
     "command",
     [
         "worker",
+        "replay",
         "topics",
         "topics create",
         "topics check",

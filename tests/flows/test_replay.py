@@ -137,6 +137,35 @@ async def test_topics_loaded_twice_say_nothing_more() -> None:
     assert expected.customers == replayed.customers
 
 
+@pytest.mark.parametrize("batch_records", [1, 4000])
+async def test_a_replay_from_the_middle_is_the_fold_of_what_occurred_since(batch_records: int) -> None:
+    """What is dated before the beginning leaves no trace, however late it stands in its topic."""
+    begin = since_epoch(EVENTS[len(EVENTS) // 2].occurred_at)
+    events = unruly(EVENTS, seed=4)
+    expected = pure_fold(
+        logs_of(event for event in events if since_epoch(event.occurred_at) >= begin), PLAYBOOK, END
+    )
+    replayed = Stand(PLAYBOOK, end=END, begin=begin, batch_records=batch_records, logs=logs_of(events))
+    replayed.open()
+    await replay(replayed, ())
+    for spec in (CHURN_RISK, WIN_BACK, CUSTOMER_HEALTH):
+        assert expected.written[spec.name] == replayed.journal.written(spec)
+    assert expected.customers == replayed.customers
+    assert expected.clock == replayed.record.clock
+    before = sum(since_epoch(event.occurred_at) < begin for event in events)
+    outcomes = replayed.outcomes()
+    assert before == sum(count for (_, outcome), count in outcomes.items() if outcome == "before_begin")
+
+
+async def test_whatever_a_replay_says_is_marked() -> None:
+    """Every trigger of every kind carries the origin replay, the ended ones too."""
+    replayed = stand()
+    replayed.open()
+    await replay(replayed, ())
+    said = {(trigger.kind, trigger.origin) for trigger in replayed.journal.triggers()}
+    assert {(kind, "replay") for kind in ("raised", "cleared", "revoked", "due", "achieved")} == said
+
+
 async def test_several_partitions_are_several_folds() -> None:
     """Each partition has a clock of its own, and says what its own logs say."""
     for number in range(3):

@@ -18,7 +18,7 @@ from agents.brokers.broker import LOOPBACK, free_ports
 from agents.configuration import environment_of
 from agents.produce import load_events
 from agents.topics import create_topics
-from agents.worker import work
+from agents.worker import replayed, work
 from schemas.customer import Customer
 from schemas.events import Event
 from schemas.record import unpack
@@ -231,7 +231,7 @@ async def worker(settings: Settings) -> AsyncIterator[Worker]:
 async def replay(*settings: Settings) -> None:
     """Workers in this process, all at once, until each has nothing left to replay."""
     async with asyncio.timeout(PATIENCE):
-        await asyncio.gather(*(work(each, until_done=True) for each in settings))
+        await asyncio.gather(*(work(each, until=replayed) for each in settings))
 
 
 # ----------------------------------------------------------------------------- a process of its own

@@ -29,9 +29,9 @@ from schemas.codec import (
     headers_and_body,
 )
 from schemas.events import TicketPriority, TicketStatus
-from schemas.publish import READ as READ_TOPICS
 from schemas.publish import TOPICS, path_of
 from schemas.topics import ERASURES, LOGINS, PURCHASES, SOURCES, SUPPORT_TICKETS, TopicSpec
+from schemas.topics import READ as READ_TOPICS
 
 EXAMPLES = Path(schemas.__file__).parent / "examples"
 DECODERS: dict[str, EventDecoder[Any]] = {

@@ -22,6 +22,7 @@ from streams.core.playbook import Playbook
 from streams.driver import TP, Batch, EndSight, Lease
 from streams.fold import Terms
 from streams.partition import Done, Partition
+from streams.run import Run
 from streams.tables import Shard, apply, read_heads
 
 Headers = tuple[tuple[str, bytes | None], ...]
@@ -105,7 +106,10 @@ class Ends:
 
 @dataclass
 class Stand:
-    """One partition and all that surrounds it. end: of a bounded replay, ms; None: the wall clock."""
+    """One partition and all that surrounds it.
+
+    end: of a bounded replay, ms; None: the wall clock. begin: of one apart from the live application.
+    """
 
     playbook: Playbook
     end: int | None = None
@@ -119,6 +123,7 @@ class Stand:
     ends: Ends = field(default_factory=Ends)
     shard: Shard = field(default_factory=Shard)
     done: list[Done] = field(default_factory=list)
+    begin: int | None = None
 
     def __post_init__(self) -> None:
         self.lease = Lease(1, frozenset())
@@ -170,7 +175,13 @@ class Stand:
             obeyed = 0 if record is None else record.erasures_next
             end = None if self.end is None else len(self.erasures)
             record = PartitionRecord((purchases, logins, tickets), clock, self.end, obeyed, end)
-        terms = Terms(self.playbook, self.partitions, TOPICS, self.end, self.batch_records, self.buffer_bytes)
+        run = (
+            None
+            if self.begin is None
+            else Run(self.begin, self.end or 0, open_end=False, model=0, playbook=0)
+        )
+        sizes = (self.batch_records, self.buffer_bytes)
+        terms = Terms(self.playbook, self.partitions, TOPICS, self.end, *sizes, run)
         self.partition = Partition(
             self.number, terms, self.shard, record, sight=self.ends, writer=self.journal
         )

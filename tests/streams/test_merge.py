@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from schemas.customer import LONG_AGO
 from schemas.errors import Rejected
-from streams.checked import AfterEnd, CheckedIn, Merged, Refused, SourceRecord
+from streams.checked import CheckedIn, Merged, Outside, Refused, SourceRecord
 from streams.core.model import Model
 from streams.core.playbook import Playbook
 from streams.core.stimuli import LoggedIn
@@ -34,9 +34,13 @@ def check_in(record: SourceRecord, _: Playbook) -> CheckedIn | Refused:
     return CheckedIn(b"customer", LoggedIn(int(record.value), 0), record.offset, record)
 
 
-def merge_of(positions: Sequence[tuple[int, int]] = ((0, LONG_AGO),) * 3, end: int | None = None) -> Merge:
+def merge_of(
+    positions: Sequence[tuple[int, int]] = ((0, LONG_AGO),) * 3,
+    end: int | None = None,
+    begin: int | None = None,
+) -> Merge:
     """An empty merge."""
-    return Merge(positions, [check_in] * 3, PLAYBOOK, end)
+    return Merge(positions, [check_in] * 3, PLAYBOOK, end, begin)
 
 
 def records(source: int, *instants: int | None, first: int = 0) -> list[LogRecord]:
@@ -136,7 +140,19 @@ def test_what_is_dated_after_the_end_moves_nothing() -> None:
     merge.add(LOGINS, records(LOGINS, 99), 1)
     taken = merge.take(10, ENDED)
     assert [(PURCHASES, 0, 99), (PURCHASES, 1, 99), (PURCHASES, 2, 99), (LOGINS, 0, 99)] == placed(taken)
-    assert [CheckedIn, AfterEnd, AfterEnd, CheckedIn] == [type(merged.item) for merged in taken]
+    assert [CheckedIn, Outside, Outside, CheckedIn] == [type(merged.item) for merged in taken]
+
+
+def test_what_is_dated_before_the_beginning_moves_nothing() -> None:
+    """A record dated before a replay's beginning is only counted; one dated at it is the first."""
+    merge = merge_of(begin=50, end=100)
+    merge.add(PURCHASES, records(PURCHASES, 49, 60, 30, 100), 4)
+    merge.add(LOGINS, records(LOGINS, 50), 1)
+    taken = merge.take(10, ENDED)
+    expected = [(PURCHASES, 0, LONG_AGO), (LOGINS, 0, 50), (PURCHASES, 1, 60)]
+    assert [*expected, (PURCHASES, 2, 60), (PURCHASES, 3, 60)] == placed(taken)
+    outside = [merged.item.outcome for merged in taken if isinstance(merged.item, Outside)]
+    assert ["before_begin", "before_begin", "after_end"] == outside
 
 
 def test_markers_move_the_offset() -> None:

@@ -8,6 +8,7 @@ from schemas.customer import LONG_AGO, NEVER, Customer, PartitionRecord, SourceP
 from schemas.errors import Gap, StateError
 from schemas.record import PARTITION_KEY, Fingerprint, pack, pack_partition
 from streams.lineage import SOURCES_HEADER, Lineage, pack_lineage
+from streams.run import RUN_HEADER, Run, pack_run
 from streams.tables import Shard, ShardLoad, read_heads
 from tests.streams.wire import Row, only, sealed, wire, with_codec
 
@@ -76,6 +77,14 @@ def test_the_partition_record_says_what_it_was_made_from() -> None:
     told = batch((*HERE, [(SOURCES_HEADER, pack_lineage(lineage))]))
     assert lineage == loaded(told)[0].lineage
     assert loaded(told, batch(HERE))[0].lineage is None
+
+
+def test_the_partition_record_says_which_replay_made_it() -> None:
+    """In another header; a live application's has none."""
+    run = Run(begin=1, end=2, open_end=False, model=3, playbook=4)
+    shard, _ = loaded(batch((*HERE, [(RUN_HEADER, pack_run(run))])))
+    assert run == shard.run
+    assert loaded(batch(HERE), shard=shard)[0].run is None
 
 
 @pytest.mark.parametrize(
