@@ -14,7 +14,7 @@ def test_an_application_shares_all_topics_but_its_changelog() -> None:
 
 
 def test_a_replay_reads_what_all_read_and_writes_apart() -> None:
-    """What customers asked to have forgotten holds for it too, and nothing of the live application changes."""
+    """Who is to be forgotten is so for it too, and nothing of the live application changes."""
     assert [SHARED.name(spec) for spec in (*SOURCES, ERASURES)] == [
         APART.name(spec) for spec in (*SOURCES, ERASURES)
     ]
