@@ -1,11 +1,13 @@
 """What the tests of the commands share: an installation of one's own, and reading it back."""
 
-from typing import Any
+from typing import Any, Literal
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from agents.configuration import read_settings
 from streams.settings import Settings
+
+Isolation = Literal["read_committed", "read_uncommitted"]
 
 
 def installation(bootstrap: str, application_id: str, **more: object) -> Settings:
@@ -15,10 +17,12 @@ def installation(bootstrap: str, application_id: str, **more: object) -> Setting
     )
 
 
-async def everything_in(bootstrap: str, topic: str, partitions: int) -> list[list[Any]]:
-    """The committed records of a topic, partition by partition, each in offset order."""
+async def everything_in(
+    bootstrap: str, topic: str, partitions: int, isolation: Isolation = "read_committed"
+) -> list[list[Any]]:
+    """The records of a topic, partition by partition, each in offset order."""
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap, auto_offset_reset="earliest", isolation_level="read_committed"
+        bootstrap_servers=bootstrap, auto_offset_reset="earliest", isolation_level=isolation
     )
     await consumer.start()
     try:

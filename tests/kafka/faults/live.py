@@ -29,10 +29,11 @@ from streams.partitioner import partition_of
 from streams.playbook_file import load_playbook
 from tests.flows.events import login, purchase, ticket
 from tests.flows.pure_fold import Folded
+from tests.kafka.commands import everything_in
 from tests.kafka.faults.accidents import Stage
 from tests.kafka.faults.cluster import Cluster
 from tests.kafka.faults.crew import STEPPED, crew_of
-from tests.kafka.faults.reader import Ledger, read_all, rebuilt
+from tests.kafka.faults.reader import Ledger, rebuilt
 from tests.kafka.faults.round import (
     FINISH_SECONDS,
     RUBBISH,
@@ -315,7 +316,7 @@ def _standing(verdict: Verdict, triggers: Iterable[Trigger]) -> Counter[tuple[st
 async def _judge_facets(verdict: Verdict, scene: Scene, folds: Sequence[Folded]) -> None:
     """What is known of a customer does not depend on timing; what was said to him does."""
     name = scene.settings.topics.name(CHANGELOG)
-    changelog = await read_all(scene.settings.bootstrap, name, scene.partitions)
+    changelog = await everything_in(scene.settings.bootstrap, name, scene.partitions)
     for number, (fold, records) in enumerate(zip(folds, changelog, strict=True)):
         wanted = {key: _facets(customer) for key, customer in fold.customers.items()}
         found = {key: _facets(customer) for key, customer in rebuilt(records).customers.items()}

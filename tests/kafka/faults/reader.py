@@ -4,36 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from schemas.customer import Customer, PartitionRecord
 from schemas.record import PARTITION_KEY, head, unpack, unpack_partition
-
-Isolation = Literal["read_committed", "read_uncommitted"]
-
-
-async def read_all(
-    bootstrap: str, topic: str, partitions: int, isolation: Isolation = "read_committed"
-) -> list[list[Any]]:
-    """All records of a topic, partition by partition, each in offset order."""
-    places = [TopicPartition(topic, number) for number in range(partitions)]
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap, auto_offset_reset="earliest", isolation_level=isolation
-    )
-    await consumer.start()
-    try:
-        consumer.assign(places)
-        ends = await consumer.end_offsets(places)
-        read: dict[TopicPartition, list[Any]] = {place: [] for place in places}
-        while any([await consumer.position(place) < ends[place] for place in places]):
-            for place, records in (await consumer.getmany(timeout_ms=200)).items():
-                read[place].extend(records)
-        return [read[place] for place in places]
-    finally:
-        await consumer.stop()
 
 
 @dataclass

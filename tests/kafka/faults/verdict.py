@@ -8,7 +8,8 @@ from itertools import zip_longest
 from schemas.topics import CHANGELOG, CHURN_RISK, CUSTOMER_HEALTH, DEAD_LETTERS, SOURCES, WIN_BACK, TopicSpec
 from streams.core.playbook import Playbook
 from tests.flows.pure_fold import Folded, pure_fold, wake_of
-from tests.kafka.faults.reader import Rebuilt, read_all, rebuilt
+from tests.kafka.commands import everything_in
+from tests.kafka.faults.reader import Rebuilt, rebuilt
 from tests.kafka.scene import Scene
 from tests.streams.memory import Written
 
@@ -66,7 +67,7 @@ class Verdict:
 async def oracle(scene: Scene, playbook: Playbook, ends: Sequence[int]) -> list[Folded]:
     """The pure fold of what the source topics hold, run to one end after the other (ms)."""
     sources = [
-        await read_all(scene.settings.bootstrap, scene.settings.topics.name(spec), scene.partitions)
+        await everything_in(scene.settings.bootstrap, scene.settings.topics.name(spec), scene.partitions)
         for spec in SOURCES
     ]
     folds = []
@@ -113,7 +114,7 @@ async def judge(scene: Scene, folds: Sequence[Folded]) -> Verdict:
 
 async def _judge_state(verdict: Verdict, scene: Scene, folds: Sequence[Folded]) -> None:
     name = scene.settings.topics.name(CHANGELOG)
-    changelog = await read_all(scene.settings.bootstrap, name, scene.partitions)
+    changelog = await everything_in(scene.settings.bootstrap, name, scene.partitions)
     for number, (fold, records) in enumerate(zip(folds, changelog, strict=True)):
         table = rebuilt(records)
         wrong = _different_customers(fold, table)
@@ -166,7 +167,7 @@ def judge_triggers(
 
 async def written(scene: Scene, spec: TopicSpec, *, committed: bool = True) -> list[list[Written]]:
     """Key, value and headers of a topic's records by partition; committed=False: aborted ones too."""
-    records = await read_all(
+    records = await everything_in(
         scene.settings.bootstrap,
         scene.settings.topics.name(spec),
         scene.partitions,
