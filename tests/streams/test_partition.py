@@ -17,28 +17,12 @@ from streams.core.playbook import DAY, HOUR, Playbook
 from streams.driver import TP
 from streams.intake import CLOCK_TOLERANCE_MS
 from streams.partitioner import partition_of
-from streams.playbook_file import load_playbook
 from tests.flows.events import START, login, purchase, ticket
+from tests.streams.conftest import END, PLAYBOOK
 from tests.streams.memory import SOURCE_TOPICS, TOPICS, Headers, Stand
 
-PLAYBOOK = load_playbook(None, None)
-END = START + 400 * DAY
 SECOND = 1000
 PURCHASE, LOGIN, TICKET = range(3)
-
-
-@pytest.fixture
-def replaying() -> Stand:
-    """A partition with the event clock; its logs are still empty, and it is not open."""
-    return Stand(PLAYBOOK, end=END)
-
-
-@pytest.fixture
-def live() -> Stand:
-    """A partition with the wall clock, open, its topics empty and not seen at their ends."""
-    stand = Stand(PLAYBOOK)
-    stand.open()
-    return stand
 
 
 def said(stand: Stand) -> list[tuple[str, str, str]]:

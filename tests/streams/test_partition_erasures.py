@@ -10,29 +10,13 @@ from schemas.record import STAGE_AT, STUB, Fingerprint, pack
 from schemas.topics import CHANGELOG, CUSTOMER_HEALTH, ERASURE_RECEIPTS
 from streams.core.message import instant
 from streams.core.playbook import DAY, HOUR
-from streams.playbook_file import load_playbook
 from tests.flows.events import START, crowd, login, logs_of, purchase, ticket, unruly
 from tests.flows.pure_fold import pure_fold
+from tests.streams.conftest import PLAYBOOK
 from tests.streams.memory import TOPICS, TRIGGERS, Stand
 
-PLAYBOOK = load_playbook(None, None)
-END = START + 400 * DAY
 LATENESS = PLAYBOOK.max_lateness
 PURCHASE = 0
-
-
-@pytest.fixture
-def replaying() -> Stand:
-    """A partition with the event clock; its logs are still empty, and it is not open."""
-    return Stand(PLAYBOOK, end=END)
-
-
-@pytest.fixture
-def live() -> Stand:
-    """A partition with the wall clock, open, its topics empty and not seen at their ends."""
-    stand = Stand(PLAYBOOK)
-    stand.open()
-    return stand
 
 
 async def work_off(stand: Stand) -> None:
