@@ -19,7 +19,7 @@ import sys
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from aiokafka import AIOKafkaProducer
@@ -29,10 +29,9 @@ from agents.console import ExitCode, agreed, output, print_error, print_line, pr
 from agents.dead_letter_report import NOT_OURS, printable
 from agents.dead_letters import PATIENCE, DeadLetter, Selection, Stretch, letters, stretches
 from agents.produce import Progress, no_progress
-from schemas.codec import Headers
 from schemas.errors import BrokerUnreachable, ConfigurationError
 from schemas.topics import LOGINS
-from streams.checked import Refused
+from streams.checked import Refused, SourceRecord
 from streams.clock import monotonic, wall_ms
 from streams.core.playbook import Playbook
 from streams.intake import ACCEPT_LATE, CHECK_IN
@@ -47,21 +46,6 @@ IN_FLIGHT: Final = 2_000
 """Records sent and not yet acknowledged: a bound on memory."""
 _AT_ONCE: Final = 200
 """Records whose acknowledgements are waited for together."""
-
-
-class Again(NamedTuple):
-    """A record to be sent (streams.checked.SourceRecord, with the offset it had).
-
-    partition: where a producer that hashes as Kafka does puts the key; the original may have erred.
-    """
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Headers
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +168,7 @@ async def planned(
     return Plan(terms, among, rows)
 
 
-def judge(letter: DeadLetter, terms: Terms) -> Again | str:
+def judge(letter: DeadLetter, terms: Terms) -> SourceRecord | str:
     """The record to send for a dead letter, or why it is kept back."""
     source, original = letter.source, letter.original
     topic = terms.settings.topics.name(source)
@@ -204,8 +188,9 @@ def judge(letter: DeadLetter, terms: Terms) -> Again | str:
     timestamp = original.timestamp
     if letter.reason == "future" or not 0 <= timestamp <= now:
         timestamp = now
-    again = Again(
+    again = SourceRecord(
         topic=topic,
+        # Where a producer that hashes as Kafka does puts the key; the original may have erred.
         partition=partition_of(letter.key or b"", terms.partitions[topic]),
         offset=original.offset,
         timestamp=timestamp,
@@ -230,7 +215,7 @@ async def send(plan: Plan, selection: Selection, progress: Progress = no_progres
         try:
             async for letter in letters(consumer, plan.among, selection):
                 judged = judge(letter, plan.terms)
-                if isinstance(judged, Again):
+                if isinstance(judged, SourceRecord):
                     await deliveries.send(judged)
             await deliveries.settle()
         except TimeoutError as error:
@@ -250,7 +235,7 @@ class _Deliveries:
         self._progress = progress
         self._waiting: deque[Awaitable[Any]] = deque()
 
-    async def send(self, record: Again) -> None:
+    async def send(self, record: SourceRecord) -> None:
         """Hand a record over; waits while too many are on their way."""
         delivery = await self._client.send(
             record.topic,

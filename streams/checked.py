@@ -1,6 +1,6 @@
 """What intake and merge hand on: records of the source topics, checked in or refused, in their order."""
 
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple
 
 from msgspec import Struct
 
@@ -9,36 +9,20 @@ from schemas.errors import Rejected
 from streams.core.stimuli import LoggedIn, Ordered, TicketStep
 
 
-class SourceRecord(Protocol):
-    """What is read of a record of a source topic. timestamp: milliseconds since the epoch."""
+class SourceRecord(Struct, frozen=True, gc=False):
+    """One record of a source topic. timestamp: milliseconds since the epoch; -1 where there is none.
 
-    @property
-    def topic(self) -> str:
-        """Source topic."""
+    aiokafka's own has a dozen fields in a frozen dataclass, which takes as long to fill as an event
+    takes to decode.
+    """
 
-    @property
-    def partition(self) -> int:
-        """Its partition."""
-
-    @property
-    def offset(self) -> int:
-        """Its place there."""
-
-    @property
-    def timestamp(self) -> int:
-        """When it was written, milliseconds since the epoch; -1 where the broker knows none."""
-
-    @property
-    def key(self) -> bytes | None:
-        """The customer's id."""
-
-    @property
-    def value(self) -> bytes | None:
-        """The event."""
-
-    @property
-    def headers(self) -> Headers:
-        """As they came."""
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
 
 
 class CheckedIn(Struct, frozen=True, gc=False):

@@ -5,6 +5,6 @@
 """
 
 from streams.driver.engine import Engine
-from streams.driver.interface import TP, Batch, EndSight, Lease, LogRecord, Receiver, Source
+from streams.driver.interface import TP, Batch, EndSight, Lease, Receiver, Source
 
-__all__ = ["TP", "Batch", "EndSight", "Engine", "Lease", "LogRecord", "Receiver", "Source"]
+__all__ = ["TP", "Batch", "EndSight", "Engine", "Lease", "Receiver", "Source"]

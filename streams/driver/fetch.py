@@ -26,11 +26,12 @@ from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 from faust.types import TP, AppT
 
 from schemas.errors import WinbackError
+from streams.checked import SourceRecord
 from streams.clock import monotonic, wall_ms
 from streams.connection import client_arguments, start
 from streams.driver.engine import engine_of
 from streams.driver.identities import TopicIdentity, identities
-from streams.driver.interface import EndSight, LogRecord
+from streams.driver.interface import EndSight
 from streams.settings import Settings
 
 PARTITION_FETCH_BYTES = 2 * 1024 * 1024
@@ -48,7 +49,7 @@ class Slice(NamedTuple):
 
     tp: TP
     first_offset: int
-    records: Sequence[LogRecord]
+    records: Sequence[SourceRecord]
     next_offset: int
 
 
@@ -282,15 +283,15 @@ class FetchThread(AIOKafkaConsumerThread):
         fetcher._proc_fetch_request = watched
 
 
-def _take(fetcher: Fetcher, tp: TopicPartition, limit: int) -> Sequence[LogRecord]:
+def _take(fetcher: Fetcher, tp: TopicPartition, limit: int) -> Sequence[SourceRecord]:
     """What is prefetched of a partition, without waiting; its position moves along."""
     found = fetcher._records.get(tp)
     if found is None:
         return ()
-    records: Sequence[LogRecord] = ()
+    records: Sequence[SourceRecord] = ()
     if isinstance(found, FetchResult):
         if found.has_more():
-            found._partition_records._consumer_record = _log_record
+            found._partition_records._consumer_record = _source_record
         records = found.getall(limit)
         if found.has_more():
             return records
@@ -301,10 +302,10 @@ def _take(fetcher: Fetcher, tp: TopicPartition, limit: int) -> Sequence[LogRecor
     return records
 
 
-def _log_record(tp: TopicPartition, record: Any) -> LogRecord:
+def _source_record(tp: TopicPartition, record: Any) -> SourceRecord:
     """What stands in for aiokafka's ConsumerRecord."""
     headers = record.headers or ()  # one empty tuple for all, not a list each
-    return LogRecord(
+    return SourceRecord(
         tp.topic, tp.partition, record.offset, record.timestamp, record.key, record.value, headers
     )
 

@@ -16,11 +16,10 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from faust.types import TP
-from msgspec import Struct
 
-from schemas.codec import Headers
+from streams.checked import SourceRecord
 
-__all__ = ["TP", "Batch", "EndSight", "Lease", "LogRecord", "Receiver", "Source"]
+__all__ = ["TP", "Batch", "EndSight", "Lease", "Receiver", "Source"]
 
 
 @dataclass(slots=True, eq=False)
@@ -30,22 +29,6 @@ class Lease:
     generation: int
     partitions: frozenset[TP]
     live: bool = True
-
-
-class LogRecord(Struct, frozen=True, gc=False):
-    """One record of a source topic. timestamp: milliseconds since the epoch; -1 where there is none.
-
-    aiokafka's own has a dozen fields in a frozen dataclass, which takes as long to fill as an event
-    takes to decode.
-    """
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Headers
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +43,7 @@ class Batch:
 
     topic: str
     partition: int
-    records: Sequence[LogRecord]
+    records: Sequence[SourceRecord]
     first_offset: int
     next_offset: int
     lease: Lease

@@ -7,18 +7,19 @@ from typing import Any
 import pytest
 
 from agents.configuration import read_settings
-from agents.dead_letter_replay import Again, Terms, judge
+from agents.dead_letter_replay import Terms, judge
 from agents.dead_letters import DeadLetter, parsed
 from schemas.codec import encode_event
 from schemas.events import Event
 from schemas.topics import LOGINS, PURCHASES, SOURCES, SUPPORT_TICKETS, TopicSpec
+from streams.checked import SourceRecord
 from streams.core.message import instant
 from streams.intake import ACCEPT_LATE
 from streams.partitioner import partition_of
 from streams.playbook_file import load_playbook
 from tests.agents.test_dead_letters import REFUSED, WRITTEN, letter
 from tests.flows.events import login, purchase, ticket
-from tests.streams.memory import TOPICS, LogRecord
+from tests.streams.memory import TOPICS
 
 PARTITIONS = 5
 NOW = WRITTEN + 3_600_000
@@ -37,16 +38,16 @@ def good(reason: str = "unknown_currency", at: int = WRITTEN, **more: Any) -> De
     return letter(reason, value=encode_event(purchase("c", at)), **more)
 
 
-def sent(judged: Again | str) -> Again:
+def sent(judged: SourceRecord | str) -> SourceRecord:
     """What was judged fit."""
-    assert isinstance(judged, Again), judged
+    assert isinstance(judged, SourceRecord), judged
     return judged
 
 
 def test_a_record_goes_back_as_it_came() -> None:
     """To its topic, with its key, value, headers and timestamp, and nothing of the refusal's."""
     headers = [("traceparent", b"00-ab"), ("empty", None)]
-    expected = Again(
+    expected = SourceRecord(
         topic="prefix.purchases",
         partition=partition_of(b"c", PARTITIONS),
         offset=40,
@@ -114,7 +115,7 @@ def test_a_record_without_a_sensible_time_of_its_own_gets_the_present(timestamp:
         (good("too_late"), "too late still; --accept-late has it folded"),
         (good(topic="elsewhere.purchases"), "comes from another topic than prefix.purchases"),
         (
-            parsed(PURCHASES, LogRecord("prefix.purchases-dlt", 0, 0, REFUSED, b"c", b"{}")),
+            parsed(PURCHASES, SourceRecord("prefix.purchases-dlt", 0, 0, REFUSED, b"c", b"{}")),
             "not written by Winback",
         ),
     ],

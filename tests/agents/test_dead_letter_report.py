@@ -5,8 +5,8 @@ import msgspec
 from agents.dead_letter_report import described, printable, shown
 from agents.dead_letters import parsed
 from schemas.topics import PURCHASES
+from streams.checked import SourceRecord
 from tests.agents.test_dead_letters import REFUSED, letter
-from tests.streams.memory import LogRecord
 
 
 def test_a_dead_letter_is_described() -> None:
@@ -36,7 +36,7 @@ def test_what_was_cut_is_said() -> None:
 
 def test_what_is_not_ours_is_described_too() -> None:
     """No reason, no original, no key, no value; a header without one, a time that says nothing."""
-    record = LogRecord("prefix.purchases-dlt", 0, 0, -1, None, None, [("empty", None)])
+    record = SourceRecord("prefix.purchases-dlt", 0, 0, -1, None, None, [("empty", None)])
     stray = parsed(PURCHASES, record)
     assert [
         "prefix.purchases-dlt 0:0  at no known time  (none)",

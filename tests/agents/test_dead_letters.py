@@ -7,8 +7,9 @@ import pytest
 from agents.dead_letters import DeadLetter, Original, Selection, parsed, read_selection
 from schemas.errors import ConfigurationError, Rejected
 from schemas.topics import LOGINS, PURCHASES, SOURCES, SUPPORT_TICKETS, TopicSpec, dead_letters
+from streams.checked import SourceRecord
 from streams.intake import LARGEST_DEAD_LETTER, dead_letter
-from tests.streams.memory import TOPICS, LogRecord
+from tests.streams.memory import TOPICS
 
 WRITTEN = 1_750_000_000_000  # 2025-06-15T15:06:40Z
 REFUSED = WRITTEN + 500
@@ -27,10 +28,10 @@ def letter(
 ) -> DeadLetter:
     """The dead letter that a worker makes of a record: read as it is written."""
     topic = topic or TOPICS.name(source)
-    record = LogRecord(topic, 2, 40, timestamp, key, value, headers)
+    record = SourceRecord(topic, 2, 40, timestamp, key, value, headers)
     key, value, written = dead_letter(record, Rejected(reason, detail))
     name = TOPICS.name(dead_letters(source))
-    return parsed(source, LogRecord(name, 2, 7, REFUSED, key, value, written))
+    return parsed(source, SourceRecord(name, 2, 7, REFUSED, key, value, written))
 
 
 def test_what_a_worker_writes_is_read_back() -> None:
@@ -84,7 +85,7 @@ def test_the_marks_of_an_earlier_replay_are_not_the_original_s() -> None:
 )
 def test_what_somebody_else_has_written_is_read_too(headers: list[tuple[str, bytes]]) -> None:
     """No reason and no original; no header can stop the reading."""
-    read = parsed(PURCHASES, LogRecord("prefix.purchases-dlt", 0, 0, REFUSED, None, None, headers))
+    read = parsed(PURCHASES, SourceRecord("prefix.purchases-dlt", 0, 0, REFUSED, None, None, headers))
     assert ("", "", None) == (read.reason, read.detail, read.original)
 
 

@@ -1,7 +1,6 @@
 """Lines of a history file become rows, or are refused with place and reason."""
 
 import io
-from types import SimpleNamespace
 from typing import cast
 
 import msgspec
@@ -203,7 +202,5 @@ def test_what_is_loaded_is_checked_in(topic: TopicSpec, text: str) -> None:
     assert text.count("\n") - 1 == len(rows)
     playbook = load_playbook(None, None)
     for key, value in identified(rows, topic.name):
-        record = SimpleNamespace(
-            topic=topic.name, partition=0, offset=0, timestamp=NOW, key=key, value=value, headers=()
-        )
-        assert isinstance(CHECK_IN[topic.name](cast(SourceRecord, record), playbook), CheckedIn)
+        record = SourceRecord(topic.name, 0, 0, NOW, key, value)
+        assert isinstance(CHECK_IN[topic.name](record, playbook), CheckedIn)

@@ -7,15 +7,16 @@ from random import Random
 from agents.population import population
 from schemas.codec import encode_event
 from schemas.events import Event, Login, Purchase, SupportTicket, TicketPriority, TicketStatus
+from streams.checked import SourceRecord
 from streams.core.message import instant, since_epoch
 from streams.core.playbook import DAY, HOUR
 from streams.partitioner import partition_of
-from tests.streams.memory import SOURCE_TOPICS, LogRecord, source_of
+from tests.streams.memory import SOURCE_TOPICS, source_of
 
 START = since_epoch(datetime(2026, 1, 5, 12, tzinfo=UTC))
 """Noon of an ordinary Monday."""
 
-Logs = list[list[LogRecord]]
+Logs = list[list[SourceRecord]]
 """One log a source topic."""
 
 
@@ -70,7 +71,7 @@ def logs_of(events: Iterable[Event], partition: int = 0, partitions: int = 1) ->
             source = source_of(event)
             log = logs[source]
             log.append(
-                LogRecord(SOURCE_TOPICS[source], partition, len(log), written, key, encode_event(event))
+                SourceRecord(SOURCE_TOPICS[source], partition, len(log), written, key, encode_event(event))
             )
     return logs
 
@@ -85,9 +86,9 @@ def with_rubbish(logs: Logs, every: int = 17) -> Logs:
             if number % every == 0:
                 rubbish = values[number // every % len(values)]
                 mixed[source].append(
-                    LogRecord(*fields, len(mixed[source]), record.timestamp, b"someone", rubbish)
+                    SourceRecord(*fields, len(mixed[source]), record.timestamp, b"someone", rubbish)
                 )
             mixed[source].append(
-                LogRecord(*fields, len(mixed[source]), record.timestamp, record.key, record.value)
+                SourceRecord(*fields, len(mixed[source]), record.timestamp, record.key, record.value)
             )
     return mixed

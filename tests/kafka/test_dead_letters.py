@@ -22,6 +22,7 @@ from agents.dead_letters import Selection, letters, read_selection, stretches
 from schemas.codec import encode_event
 from schemas.errors import Rejected
 from schemas.topics import DEAD_LETTERS, LOGINS, PURCHASES
+from streams.checked import SourceRecord
 from streams.clock import wall_ms
 from streams.core.message import instant
 from streams.core.playbook import DAY, HOUR
@@ -30,7 +31,6 @@ from streams.playbook_file import load_playbook
 from streams.settings import Settings
 from tests.flows.events import login, purchase
 from tests.kafka.scene import Scene, Worker, scene_of, until, worker
-from tests.streams.memory import LogRecord
 
 ROOT = Path(__file__).parents[2]
 PLAYBOOK = load_playbook(None, None)
@@ -78,7 +78,7 @@ async def refuse(
     producer: AIOKafkaProducer, settings: Settings, reason: str, *, key: bytes = b"c", value: bytes = b"{"
 ) -> None:
     """A dead letter of a purchase, as a worker writes it."""
-    record = LogRecord(settings.topics.name(PURCHASES), 0, 0, wall_ms(), key, value)
+    record = SourceRecord(settings.topics.name(PURCHASES), 0, 0, wall_ms(), key, value)
     written_key, written_value, headers = dead_letter(record, Rejected(reason, "in a test"))
     name = settings.topics.name(DEAD_LETTERS[0])
     await producer.send_and_wait(name, written_value, written_key, 0, headers=headers)
@@ -332,7 +332,7 @@ async def test_many_go_back_in_order(scene: Scene, producer: AIOKafkaProducer) -
     """More than are on their way at once; the partition has them in the order of the dead letters."""
     now = wall_ms()
     values = [encode_event(login("c", now - HOUR + number)) for number in range(5000)]
-    record = LogRecord(scene.settings.topics.name(LOGINS), 0, 0, now, b"c", None)
+    record = SourceRecord(scene.settings.topics.name(LOGINS), 0, 0, now, b"c", None)
     _, _, headers = dead_letter(record, Rejected("unknown_version", "in a test"))
     name = scene.settings.topics.name(DEAD_LETTERS[1])
     for sending in [await producer.send(name, value, b"c", 0, headers=headers) for value in values]:

@@ -15,7 +15,7 @@ from schemas.events import Event, Login, Purchase
 from schemas.record import PARTITION_KEY, unpack, unpack_partition
 from schemas.topics import CHANGELOG, CHURN_RISK, DEAD_LETTERS, SOURCES, WIN_BACK, Topics, TopicSpec
 from schemas.triggers import Trigger
-from streams.checked import Asked
+from streams.checked import Asked, SourceRecord
 from streams.commit import Changes
 from streams.core.message import since_epoch
 from streams.core.playbook import Playbook
@@ -32,19 +32,6 @@ Written = tuple[bytes | None, bytes | None, Headers]
 TOPICS = Topics("test", "prefix.")
 SOURCE_TOPICS = tuple(TOPICS.name(spec) for spec in SOURCES)
 TRIGGERS = (CHURN_RISK, WIN_BACK)
-
-
-@dataclass(frozen=True, slots=True)
-class LogRecord:
-    """A record of a source topic (streams.checked.SourceRecord)."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes | None]] = ()
 
 
 class Journal:
@@ -117,7 +104,7 @@ class Stand:
     buffer_bytes: int = 1 << 20
     number: int = 0
     partitions: int = 1
-    logs: list[list[LogRecord]] = field(default_factory=lambda: [[], [], []])
+    logs: list[list[SourceRecord]] = field(default_factory=lambda: [[], [], []])
     erasures: list[Asked] = field(default_factory=list)
     journal: Journal = field(default_factory=Journal)
     ends: Ends = field(default_factory=Ends)
@@ -149,7 +136,7 @@ class Stand:
     ) -> None:
         """Append a record to a topic."""
         log = self.logs[source]
-        log.append(LogRecord(SOURCE_TOPICS[source], self.number, len(log), timestamp, key, value, headers))
+        log.append(SourceRecord(SOURCE_TOPICS[source], self.number, len(log), timestamp, key, value, headers))
 
     def forget(self, customer: str, at: int) -> None:
         """Append a request to `erasures`; `hear` or an opening hands it on."""
@@ -197,7 +184,7 @@ class Stand:
             setattr(self, name, value)
         self.shard = Shard()
         changelog = [
-            LogRecord("changelog", self.number, offset, 0, key, value)
+            SourceRecord("changelog", self.number, offset, 0, key, value)
             for offset, (key, value, _) in enumerate(self.journal.written(CHANGELOG))
         ]
         assert not apply(self.shard, changelog)

@@ -10,14 +10,13 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
-from aiokafka import ConsumerRecord
 from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.errors import Rejected
 from schemas.reasons import REASONS
 from schemas.topics import SOURCES
-from streams.checked import CheckedIn, Refused
+from streams.checked import CheckedIn, Refused, SourceRecord
 from streams.core.model import Model
 from streams.core.playbook import Playbook
 from streams.core.stimuli import LoggedIn, Ordered, Priority, Status, TicketStep
@@ -53,22 +52,17 @@ LOGIN = {"id": "l-1", "customer_id": "c-1", "occurred_at": "2026-01-05T12:00:00.
 STEP = {**LOGIN, "id": "s-1", "ticket_id": "t-1", "status": "reopened", "priority": "urgent"}
 
 
-def record(value: bytes | None, **changes: Any) -> ConsumerRecord[bytes, bytes]:
+def record(value: bytes | None, **changes: Any) -> SourceRecord:
     """A record of a source topic, written at the event's own time."""
     fields = {
         "topic": "purchases",
         "partition": 3,
         "offset": 41,
         "timestamp": AT,
-        "timestamp_type": 0,
         "key": b"c-1",
         "value": value,
-        "checksum": None,
-        "serialized_key_size": 3,
-        "serialized_value_size": len(value or b""),
-        "headers": (),
     }
-    return ConsumerRecord(**{**fields, **changes})
+    return SourceRecord(**{**fields, **changes})
 
 
 def purchase(event: Mapping[str, Any] = MappingProxyType({}), **changes: Any) -> CheckedIn | Refused:

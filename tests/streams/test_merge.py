@@ -14,7 +14,6 @@ from streams.core.model import Model
 from streams.core.playbook import Playbook
 from streams.core.stimuli import LoggedIn
 from streams.merge import Merge
-from tests.streams.memory import LogRecord
 
 PLAYBOOK = Playbook(model=Model(r=0.637, alpha=7.310, a=0.807, b=1.228, p=6.28, q=3.62, gamma=14.98))
 PURCHASES, LOGINS, TICKETS = range(3)
@@ -43,10 +42,10 @@ def merge_of(
     return Merge(positions, [check_in] * 3, PLAYBOOK, end, begin)
 
 
-def records(source: int, *instants: int | None, first: int = 0) -> list[LogRecord]:
+def records(source: int, *instants: int | None, first: int = 0) -> list[SourceRecord]:
     """A topic's records of these instants, at offsets from `first` on."""
     return [
-        LogRecord(str(source), 0, first + index, 0, None, b"" if at is None else str(at).encode())
+        SourceRecord(str(source), 0, first + index, 0, None, b"" if at is None else str(at).encode())
         for index, at in enumerate(instants)
     ]
 
@@ -172,7 +171,7 @@ def test_the_next_offset_is_that_of_the_record_not_yet_taken() -> None:
     """Within a batch the offset after the last record taken is where the next one lies."""
     merge = merge_of()
     first, second = records(PURCHASES, 10, 20)
-    merge.add(PURCHASES, [first, LogRecord("0", 0, 7, 0, None, second.value)], 9)
+    merge.add(PURCHASES, [first, SourceRecord("0", 0, 7, 0, None, second.value)], 9)
     merge.take(1, ENDED)
     assert 7 == merge.next_offset(PURCHASES)
 
