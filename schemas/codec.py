@@ -183,11 +183,10 @@ def headers_and_body(message: Output) -> tuple[HeaderList, bytes]:
     The id of customer-health and of a receipt is a hash of the body: the same words are the same event.
     """
     body = _encode(message)
-    if isinstance(message, CustomerHealth | ErasureReceipt):
-        identifier = blake2b(body, digest_size=16).hexdigest().encode()
-        health = isinstance(message, CustomerHealth)
-        type_header = _HEALTH_TYPE_HEADER if health else _RECEIPT_TYPE_HEADER
-        time = message.as_of if isinstance(message, CustomerHealth) else message.forgotten_at
+    if isinstance(message, CustomerHealth):
+        identifier, type_header, time = _digest(body), _HEALTH_TYPE_HEADER, message.as_of
+    elif isinstance(message, ErasureReceipt):
+        identifier, type_header, time = _digest(body), _RECEIPT_TYPE_HEADER, message.forgotten_at
     else:
         identifier = message.id.encode()
         type_header = _TRIGGER_TYPE_HEADERS[type(message), message.kind]
@@ -201,6 +200,10 @@ def headers_and_body(message: Output) -> tuple[HeaderList, bytes]:
         _CONTENT_TYPE_HEADER,
     ]
     return headers, body
+
+
+def _digest(body: bytes) -> bytes:
+    return blake2b(body, digest_size=16).hexdigest().encode()
 
 
 _OUTPUT_DECODERS = {

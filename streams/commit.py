@@ -55,7 +55,7 @@ class Committer:
     """The only producer of one partition."""
 
     def __init__(self, settings: Settings, partition: int) -> None:
-        self.stamp: list[tuple[str, bytes]] = []
+        self.stamp: HeaderList = []
         """Headers of each partition record: see streams.lineage."""
         self.changelog_next: int | None = None
         """Up to where the changelog had been read when this producer's work began."""

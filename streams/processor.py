@@ -15,6 +15,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import TopicPartition
 from msgspec.structs import replace
 
+from schemas.codec import HeaderList
 from schemas.customer import LONG_AGO, PartitionRecord, SourcePosition
 from schemas.errors import ConfigurationError, Fatal, Fenced, WinbackError
 from schemas.record import STUB
@@ -83,9 +84,8 @@ class Processor:
         self._source: Source | None = None
         self._partitions: dict[int, Partition] = {}
         self._committers: dict[int, Committer] = {}
-        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._tasks: list[asyncio.Task[None]] = []
         self._erasures: ErasureReader | None = None
-        self._following: asyncio.Task[None] | None = None
         self._generation = -1
         self.identities: Mapping[str, str] = {}
         self.ready = False
@@ -134,7 +134,7 @@ class Processor:
         self._check_run()
         lineage = await self._lineage(partitions)
         self.identities = lineage.topics
-        stamp = [(SOURCES_HEADER, pack_lineage(lineage))]
+        stamp: HeaderList = [(SOURCES_HEADER, pack_lineage(lineage))]
         if self._terms.run is not None:
             stamp.append((RUN_HEADER, pack_run(self._terms.run)))
         for number, committer in self._committers.items():
@@ -162,11 +162,7 @@ class Processor:
             self._erasures = ErasureReader(self._settings, self._partitions, unreadable)
             await self._erasures.read_to_end(records, self._tell_progress)
         _log.info("opened", partitions=sorted(partitions), records=report.records, seconds=report.seconds)
-        return {
-            tp: offset
-            for partition in self._partitions.values()
-            for tp, (offset, _) in partition.positions.items()
-        }
+        return self._offsets()
 
     def resume(self, generation: int) -> None:
         """See streams.driver.Receiver."""
@@ -178,9 +174,9 @@ class Processor:
         self.ready = True
         for number, partition in self._partitions.items():
             partition.flow()
-            self._tasks[number] = asyncio.create_task(self._run(partition), name=f"partition {number}")
+            self._tasks.append(asyncio.create_task(self._run(partition), name=f"partition {number}"))
         if self._erasures is not None:
-            self._following = asyncio.create_task(self._follow(self._erasures), name="erasures")
+            self._tasks.append(asyncio.create_task(self._follow(self._erasures), name="erasures"))
 
     # What the agents and the views ask
 
@@ -213,14 +209,10 @@ class Processor:
     async def close(self) -> None:
         """Let all partitions go, none of them in the middle of a batch."""
         await self.quiesce()
-        tasks = list(self._tasks.values())
-        if self._following is not None:
-            tasks.append(self._following)
-        for task in tasks:
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
-        self._following = None
         erasures, self._erasures = self._erasures, None
         if erasures is not None:
             await erasures.close()

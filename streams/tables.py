@@ -23,6 +23,7 @@ from aiokafka.errors import KafkaError
 from faust.stores import STORES
 from faust.stores.memory import Store
 
+from schemas.codec import Headers
 from schemas.customer import NEVER, PartitionRecord
 from schemas.errors import BrokerUnreachable, Gap, StateError
 from schemas.record import (
@@ -53,7 +54,6 @@ _TRIES: Final = 3
 """How often a log may be cut off at its beginning while it is being read."""
 
 Progress = Callable[[], None]
-Headers = Sequence[tuple[str, bytes | None]]
 
 
 @dataclass(slots=True)
