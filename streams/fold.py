@@ -75,7 +75,8 @@ class Work:
     """One batch being folded.
 
     wall: the wall clock (ms) when it began. budget: records and deadlines it may still take on.
-    dirty: customers it has changed. gone: those whose stub has been given up, unless they came back.
+    dirty: customers it has changed, each packed at once: a batch of them unpacked would outgrow the
+    processor's cache, and few come twice in a batch. gone: those whose stub has been given up, unless they came back.
     consumed: records taken, erasures among them. folded: records folded, by topic; the plain case is
     counted apart, since it is nearly all of them.
     """
@@ -85,7 +86,7 @@ class Work:
     def __init__(self, wall: int, budget: int) -> None:
         self.wall = wall
         self.budget = budget
-        self.dirty: dict[bytes, Customer] = {}
+        self.dirty: dict[bytes, bytes] = {}
         self.gone: list[bytes] = []
         self.changes = Changes()
         self.tally = Tally()
@@ -117,7 +118,8 @@ class Fold:
         self._erasures_end = None if terms.end is None else record.erasures_end
         self._asked: deque[Asked] = deque()
         self._outlived: deque[bytes] = deque()
-        self._dirty: dict[bytes, Customer] = {}
+        self._dirty: dict[bytes, bytes] = {}
+        self._fingerprint = terms.fingerprint
         self._deadlines = Deadlines(shard.deadlines, self._wake_of)
         self._refit: deque[tuple[bytes, MovedBy]] = deque(self._foreign())
         self._placement = Placement(number, terms.partitions)
@@ -249,13 +251,13 @@ class Fold:
                 # Moved or not, the customer is written under the new fingerprint: it counts as work,
                 # and the next start need not ask again.
                 with suppress(StateError):
-                    work.dirty[key] = self._advance(work, key, Elapsed(moved_by), self.clock).customer
+                    after = self._advance(work, key, Elapsed(moved_by), self.clock).customer
+                    work.dirty[key] = pack(after, self._fingerprint)
         return True
 
     def close(self, work: Work) -> None:
         """The batch is complete: add the state it leaves to what it changes, and count it."""
-        fingerprint = self._terms.fingerprint
-        records = [Record(key, pack(customer, fingerprint)) for key, customer in work.dirty.items()]
+        records = [Record(key, value) for key, value in work.dirty.items()]
         records += [Record(key, None) for key in work.gone if key not in work.dirty]
         records.append(Record(PARTITION_KEY, pack_partition(self.record)))
         work.changes.topics[self._changelog] = records
@@ -326,7 +328,7 @@ class Fold:
         playbook = self._terms.playbook
         stub = advance(key.decode(), customer, Forget(asked.at), now=self.clock, playbook=playbook).customer
         if stub is not customer:
-            work.dirty[key] = stub
+            work.dirty[key] = pack(stub, self._fingerprint)
         work.changes.add(topics.name(CUSTOMER_HEALTH), Record(key, None))
         receipt = ErasureReceipt(key.decode(), instant(asked.at), known, topics.application_id)
         headers, body = headers_and_body(receipt)
@@ -335,16 +337,15 @@ class Fold:
 
     def _known(self, work: Work, key: bytes) -> Customer | None:
         """The customer as the batch has left them so far. Raises StateError as `_advance` does."""
-        customer = work.dirty.get(key)
-        if customer is None:
+        value = work.dirty.get(key)
+        if value is None:
             value = self._records.get(key)
-            if value is not None:
-                customer = self._unpacked(work, key, value)
-            elif key in self._shard.quarantined:
-                raise StateError(_UNREADABLE.detail)
-            else:
-                self._placement.check(key)
-        return customer
+        if value is not None:
+            return self._unpacked(work, key, value)
+        if key in self._shard.quarantined:
+            raise StateError(_UNREADABLE.detail)
+        self._placement.check(key)
+        return None
 
     def _advance(self, work: Work, key: bytes, stimulus: Stimulus, now: int) -> Step:
         """Decide. Raises StateError where the customer's state is quarantined, or now has to be."""
@@ -353,7 +354,7 @@ class Fold:
         after = step.customer
         if after is customer or (customer is None and step.outcome is not _FOLDED):
             return step
-        work.dirty[key] = after
+        work.dirty[key] = pack(after, self._fingerprint)
         wake_at = wake_of(after)
         if wake_at != NEVER:
             self._deadlines.push(wake_at, key)
@@ -414,10 +415,9 @@ class Fold:
     # What is known
 
     def _wake_of(self, key: bytes) -> int:
-        customer = self._dirty.get(key)
-        if customer is not None:
-            return wake_of(customer)
-        value = self._records.get(key)
+        value = self._dirty.get(key)
+        if value is None:
+            value = self._records.get(key)
         return NEVER if value is None else raw_head(value)[1]
 
     def _entries(self) -> list[tuple[int, bytes]]:
@@ -430,7 +430,7 @@ class Fold:
 
     def _foreign(self) -> list[tuple[bytes, MovedBy]]:
         """The customers whose deadlines another model or playbook has computed, and which it was."""
-        ours = self._terms.fingerprint
+        ours = self._fingerprint
         if self._shard.fingerprints <= {ours}:
             return []
         found: list[tuple[bytes, MovedBy]] = []

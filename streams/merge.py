@@ -16,19 +16,26 @@ from streams.core.playbook import Playbook
 from streams.intake import CheckIn
 
 SOURCES = 3
+STRETCH = 250
+"""Records checked in, merged and folded in one go: what they turn into is then still at hand in the
+processor's cache, and the loop serves the other partitions in between."""
 _AFTER_ALL = (2**63, 0)
 
 
 class _Queue:
-    """What one topic holds: batches as they came, the head batch checked in."""
+    """What one topic holds: batches as they came, and a stretch of the first of them checked in.
 
-    __slots__ = ("batches", "head", "newest", "next_offset", "place", "size")
+    opened: how many of the first batch's records have been checked in. place: the next in `head`.
+    """
+
+    __slots__ = ("batches", "head", "newest", "next_offset", "opened", "place", "size")
 
     def __init__(self, next_offset: int, newest: int) -> None:
         self.newest = newest
         self.next_offset = next_offset
         self.batches: deque[tuple[Sequence[SourceRecord], int]] = deque()
         self.head: list[Item] = []
+        self.opened = 0
         self.place = 0
         self.size = 0
 
@@ -98,7 +105,7 @@ class Merge:
         return (first, bound) if place < bound else (-1, bound)
 
     def _run(self, source: int, bound: tuple[int, int], limit: int, taken: list[Merged]) -> None:
-        """Take of one topic while it comes before all others, within its head batch."""
+        """Take of one topic while it comes before all others, within its stretch."""
         queue = self._queues[source]
         head, newest = queue.head, queue.newest
         place = queue.place
@@ -136,14 +143,16 @@ class Merge:
         return queue.newest
 
     def _open(self, queue: _Queue, check_in: CheckIn) -> None:
-        """Check the head batch in; one without records only moves the offset."""
+        """Check the next stretch in; a batch without records only moves the offset."""
         while queue.batches and not queue.head:
             records, _ = queue.batches[0]
-            playbook = self._playbook
-            items: list[Item] = [check_in(record, playbook) for record in records]
+            opened, playbook = queue.opened, self._playbook
+            stretch = records[opened : opened + STRETCH]
+            items: list[Item] = [check_in(record, playbook) for record in stretch]
             if self._bounds is not None:
                 items = [_within(item, *self._bounds) for item in items]
             queue.head = items
+            queue.opened = opened + len(items)
             queue.place = 0
             if not items:
                 self._pop_if_done(queue)
@@ -152,10 +161,16 @@ class Merge:
         if queue.place < len(queue.head):
             queue.next_offset = queue.head[queue.place].offset
             return
-        records, queue.next_offset = queue.batches.popleft()
-        queue.size -= _size(records)
         queue.head = []
         queue.place = 0
+        records, next_offset = queue.batches[0]
+        if queue.opened < len(records):
+            queue.next_offset = records[queue.opened].offset
+            return
+        queue.batches.popleft()
+        queue.next_offset = next_offset
+        queue.opened = 0
+        queue.size -= _size(records)
 
 
 def _within(item: Item, begin: int, end: int) -> Item:

@@ -24,12 +24,9 @@ from streams.commit import Changes, Record
 from streams.driver import TP, Batch, EndSight
 from streams.fold import SOURCE_NAMES, Fold, Terms, Work
 from streams.intake import CHECK_IN
-from streams.merge import Merge
+from streams.merge import STRETCH, Merge
 from streams.metrics import Tally
 from streams.tables import Shard
-
-_YIELD_EVERY = 500
-"""Records folded in one go; the loop then serves the other partitions' commits."""
 
 
 class Writer(Protocol):
@@ -218,10 +215,10 @@ class Partition:
             return False
         while work.budget > 0:
             if not self._taken:
-                self._take(work.budget)
+                self._take(min(work.budget, STRETCH))
                 if not self._taken:
                     break
-            if not self._fold.fold(self._taken, _YIELD_EVERY, work):
+            if not self._fold.fold(self._taken, STRETCH, work):
                 return False
             if not self._taken:
                 self._skip_markers()
