@@ -17,8 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from streams.core.model import Model
-from streams.core.score import WEEK, crossing, p_lapse, score_at, silence_of
-from streams.core.silence import Silence
+from streams.core.score import WEEK, Silence, crossing, p_lapse, score_at, silence_of
 
 PRIOR = Model(r=0.637, alpha=7.310, a=0.807, b=1.228, p=6.28, q=3.62, gamma=14.98)
 LAPSE_AGE = 90 * 86_400_000

@@ -21,8 +21,9 @@ from re import compile as compile_pattern
 from typing import Final, Generic, NoReturn, TypeVar
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw
 
+from schemas.envelope import Envelope
 from schemas.erasures import Erasure, ErasureReceipt
 from schemas.errors import Rejected
 from schemas.events import Event, Login, Purchase, SupportTicket
@@ -66,18 +67,7 @@ _FILLABLE = frozenset({f"Object missing required field `{name}`" for name in ("i
 E = TypeVar("E", bound=Event)
 
 
-class _Envelope(Struct):
-    """A CloudEvent in structured mode, as far as it is read."""
-
-    specversion: str
-    type: str
-    id: str | None = None
-    time: str | None = None
-    data: Raw = Raw()
-    data_base64: str = ""
-
-
-_decode_envelope = msgspec.json.Decoder(_Envelope).decode
+_decode_envelope = msgspec.json.Decoder(Envelope).decode
 _decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
 _encode = msgspec.json.Encoder().encode
 

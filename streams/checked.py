@@ -60,9 +60,6 @@ class Outside(NamedTuple):
 Item = CheckedIn | Refused | Outside
 
 
-class Merged(Struct, frozen=True, gc=False):
-    """One record in its place. newest: its topic's running maximum with it, ms since the epoch."""
-
-    source: int
-    item: Item
-    newest: int
+Merged = tuple[int, Item, int]
+"""One record in its place: the index of its topic, the record, and its topic's running maximum with it,
+ms since the epoch. A bare tuple: one is made and taken apart for every record."""

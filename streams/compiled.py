@@ -20,6 +20,7 @@ PACKAGES: Final = Path(__file__).parent.parent
 """The folder of the packages `schemas` and `streams`."""
 BUILDS: Final = Path(__file__).parent / "_compiled"
 MODULES: Final = (
+    "schemas.codec",
     "schemas.record",
     "streams.core.advance",
     "streams.core.draft",
@@ -33,11 +34,13 @@ MODULES: Final = (
     "streams.core.message",
     "streams.core.model",
     "streams.core.playbook",
+    "streams.core.rules.due",
     "streams.core.rules.lapse",
     "streams.core.rules.logins",
     "streams.core.rules.support",
     "streams.core.rules.winback",
     "streams.core.score",
+    "streams.core.step",
     "streams.core.value",
     "streams.core.windows",
     "streams.fold",

@@ -76,9 +76,9 @@ class Work:
 
     wall: the wall clock (ms) when it began. budget: records and deadlines it may still take on.
     dirty: customers it has changed, each packed at once: a batch of them unpacked would outgrow the
-    processor's cache, and few come twice in a batch. gone: those whose stub has been given up, unless they came back.
-    consumed: records taken, erasures among them. folded: records folded, by topic; the plain case is
-    counted apart, since it is nearly all of them.
+    processor's cache, and few come twice in a batch. gone: those whose stub has been given up, unless
+    they came back. consumed: records taken, erasures among them. folded: records folded, by topic; the
+    plain case is counted apart, since it is nearly all of them.
     """
 
     __slots__ = ("budget", "changes", "consumed", "dirty", "folded", "gone", "tally", "wall")
@@ -138,8 +138,7 @@ class Fold:
         left = min(limit, work.budget, len(taken))
         while left > 0 and work.budget > 0:
             left -= 1
-            merged = taken[0]
-            source, item, newest = merged.source, merged.item, merged.newest
+            source, item, newest = taken[0]
             if newest > self.clock:
                 # Live, an event dated ahead of us lets no more time pass than has passed; a replay owes
                 # the wall nothing, or it would say something else tomorrow.

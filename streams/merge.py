@@ -25,7 +25,8 @@ _AFTER_ALL = (2**63, 0)
 class _Queue:
     """What one topic holds: batches as they came, and a stretch of the first of them checked in.
 
-    opened: how many of the first batch's records have been checked in. place: the next in `head`.
+    batches: records, the offset after them, and what they weigh. opened: how many of the first
+    batch's records have been checked in. place: the next in `head`.
     """
 
     __slots__ = ("batches", "head", "newest", "next_offset", "opened", "place", "size")
@@ -33,7 +34,7 @@ class _Queue:
     def __init__(self, next_offset: int, newest: int) -> None:
         self.newest = newest
         self.next_offset = next_offset
-        self.batches: deque[tuple[Sequence[SourceRecord], int]] = deque()
+        self.batches: deque[tuple[Sequence[SourceRecord], int, int]] = deque()
         self.head: list[Item] = []
         self.opened = 0
         self.place = 0
@@ -44,7 +45,7 @@ class Merge:
     """One partition's merge. positions: for each topic the next offset, and its running maximum.
 
     begin, end: of a bounded replay, ms since the epoch; records dated before `begin`, or at or after
-    `end`, are not folded.
+    `end`, are not folded. stretch: records checked in at a time.
     """
 
     def __init__(
@@ -54,17 +55,21 @@ class Merge:
         playbook: Playbook,
         end: int | None = None,
         begin: int | None = None,
+        *,
+        stretch: int = STRETCH,
     ) -> None:
         self._queues = [_Queue(*position) for position in positions]
         self._check_in = check_in
         self._playbook = playbook
+        self._stretch = stretch
         self._bounds = None if end is None else (LONG_AGO if begin is None else begin, end)
 
     def add(self, source: int, records: Sequence[SourceRecord], next_offset: int) -> None:
         """Take a batch of one topic; `next_offset` is where the batch after it begins."""
         queue = self._queues[source]
-        queue.batches.append((records, next_offset))
-        queue.size += _size(records)
+        size = _size(records)
+        queue.batches.append((records, next_offset, size))
+        queue.size += size
 
     def buffered(self, source: int) -> int:
         """Bytes of one topic that wait."""
@@ -122,7 +127,7 @@ class Merge:
             if here > last or (here == last and not wins_ties):
                 break
             newest = here
-            append(Merged(source, item, newest))
+            append((source, item, newest))
             place += 1
         queue.place = place
         queue.newest = newest
@@ -145,9 +150,9 @@ class Merge:
     def _open(self, queue: _Queue, check_in: CheckIn) -> None:
         """Check the next stretch in; a batch without records only moves the offset."""
         while queue.batches and not queue.head:
-            records, _ = queue.batches[0]
+            records, _, _ = queue.batches[0]
             opened, playbook = queue.opened, self._playbook
-            stretch = records[opened : opened + STRETCH]
+            stretch = records[opened : opened + self._stretch]
             items: list[Item] = [check_in(record, playbook) for record in stretch]
             if self._bounds is not None:
                 items = [_within(item, *self._bounds) for item in items]
@@ -163,14 +168,14 @@ class Merge:
             return
         queue.head = []
         queue.place = 0
-        records, next_offset = queue.batches[0]
+        records, next_offset, size = queue.batches[0]
         if queue.opened < len(records):
             queue.next_offset = records[queue.opened].offset
             return
         queue.batches.popleft()
         queue.next_offset = next_offset
         queue.opened = 0
-        queue.size -= _size(records)
+        queue.size -= size
 
 
 def _within(item: Item, begin: int, end: int) -> Item:

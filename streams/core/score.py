@@ -28,10 +28,25 @@ from typing import Final
 
 from schemas.triggers import Driver, Score
 from streams.core.model import Model
-from streams.core.silence import Silence
 
 WEEK: Final = 604_800_000
 """Milliseconds in the model's unit of time."""
+
+
+class Silence:
+    """What the score needs to know of a customer who stops buying now.
+
+    repeat_days: x. scale: s, in milliseconds. shape: g. odds: c, of having dropped out at the last
+    purchase.
+    """
+
+    __slots__ = ("odds", "repeat_days", "scale", "shape")
+
+    def __init__(self, repeat_days: int, scale: float, shape: float, odds: float) -> None:
+        self.repeat_days: Final = repeat_days
+        self.scale: Final = scale
+        self.shape: Final = shape
+        self.odds: Final = odds
 
 
 def silence_of(model: Model, days: int, first_at: int, last_at: int) -> Silence:

@@ -1,9 +1,7 @@
 """What `advance` answers: the customer afterwards, and decisions as data for the shell to perform."""
 
 from enum import StrEnum
-from typing import NamedTuple
-
-from msgspec import Struct
+from typing import Final, NamedTuple
 
 from schemas.customer import Customer
 from schemas.triggers import ChurnRisk, CustomerHealth, WinBack
@@ -40,18 +38,28 @@ class Suppressed(NamedTuple):
     reason: str
 
 
-class Step(Struct, frozen=True, gc=False):
+class Step:
     """One decision.
 
     customer: the state afterwards; the same object where nothing changed. triggers: in the order
     in which they came true. health: to be published, where stage or level changed.
     """
 
-    customer: Customer
-    outcome: Outcome
-    triggers: tuple[ChurnRisk | WinBack, ...] = ()
-    suppressed: tuple[Suppressed, ...] = ()
-    health: CustomerHealth | None = None
+    __slots__ = ("customer", "health", "outcome", "suppressed", "triggers")
+
+    def __init__(
+        self,
+        customer: Customer,
+        outcome: Outcome,
+        triggers: tuple[ChurnRisk | WinBack, ...] = (),
+        suppressed: tuple[Suppressed, ...] = (),
+        health: CustomerHealth | None = None,
+    ) -> None:
+        self.customer: Final = customer
+        self.outcome: Final = outcome
+        self.triggers: Final = triggers
+        self.suppressed: Final = suppressed
+        self.health: Final = health
 
     @property
     def wake_at(self) -> int:

@@ -20,8 +20,7 @@ from typing import Final
 from schemas.triggers import Value
 from streams.core.model import Model
 from streams.core.playbook import Playbook, ValueOfCustomer
-from streams.core.score import WEEK
-from streams.core.silence import Silence
+from streams.core.score import WEEK, Silence
 
 WEEKS_A_YEAR: Final = 52.1775
 """365.2425 days, the mean year of the calendar."""

@@ -8,8 +8,7 @@ from schemas.customer import NEVER, Purchases
 from streams.core.firings import History
 from streams.core.playbook import DAY, Playbook, Risk
 from streams.core.rules.due import Due
-from streams.core.score import crossing, silence_of
-from streams.core.silence import Silence
+from streams.core.score import Silence, crossing, silence_of
 
 
 class Spell:

@@ -8,8 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from streams.core.model import Model
-from streams.core.score import WEEK, crossing, p_lapse, score_at, silence_of
-from streams.core.silence import Silence
+from streams.core.score import WEEK, Silence, crossing, p_lapse, score_at, silence_of
 
 DAY = 86_400_000
 HALF_YEAR = 182 * DAY
