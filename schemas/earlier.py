@@ -48,7 +48,7 @@ _decode_1 = msgspec.msgpack.Decoder(CustomerOf1).decode
 _decode_2 = msgspec.msgpack.Decoder(Customer).decode
 
 
-def _from_1(body: memoryview) -> Customer:
+def _from_1(body: bytes) -> Customer:
     """Each order goes to an event of its instant: whichever of several, they are forgotten together."""
     before = _decode_1(body)
     purchases = before.purchases
@@ -85,11 +85,11 @@ def _purchases_from_1(before: PurchasesOf1) -> Purchases:
     )
 
 
-def _from_2(body: memoryview) -> Customer:
+def _from_2(body: bytes) -> Customer:
     """It ends before `forgotten_at`, whose default says what it meant: nobody could be forgotten. A version
     of its own all the same: a program that knows nothing of erasures would bring the customers back."""
     return _decode_2(body)
 
 
-EARLIER: Final[Mapping[int, Callable[[memoryview], Customer]]] = MappingProxyType({1: _from_1, 2: _from_2})
+EARLIER: Final[Mapping[int, Callable[[bytes], Customer]]] = MappingProxyType({1: _from_1, 2: _from_2})
 """By version: from the body of a record, behind its head, to the customer."""
