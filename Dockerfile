@@ -5,13 +5,14 @@ COPY requirements/build.lock requirements/runtime.lock requirements/compiled.loc
 RUN python -m venv /tools \
  && /tools/bin/pip install --no-cache-dir --require-hashes --requirement build.lock \
  && python -m venv --without-pip /winback \
- && /tools/bin/uv pip install --no-cache --python /winback/bin/python --require-hashes --requirement runtime.lock
+ && /tools/bin/uv pip install --no-cache --compile-bytecode --python /winback/bin/python --require-hashes \
+    --requirement runtime.lock
 COPY pyproject.toml LICENSE README.md* ./
 COPY schemas schemas
 COPY streams streams
 COPY agents agents
 RUN /tools/bin/hatchling build --target wheel --directory wheels \
- && /tools/bin/uv pip install --no-cache --no-deps --python /winback/bin/python wheels/*.whl
+ && /tools/bin/uv pip install --no-cache --compile-bytecode --no-deps --python /winback/bin/python wheels/*.whl
 # The fold is compiled in an environment of its own (docs/operations.md, Compiled code).
 RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev \
  && python -m venv --without-pip /compiling \
