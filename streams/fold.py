@@ -355,7 +355,10 @@ class Fold:
             return step
         work.dirty[key] = pack(after, self._fingerprint)
         wake_at = wake_of(after)
-        if wake_at != NEVER:
+        if wake_at != NEVER and (
+            customer is None or wake_at < wake_of(customer) or isinstance(stimulus, Elapsed)
+        ):
+            # Else an entry of theirs is in the heap already; for elapsed time it has just been popped.
             self._deadlines.push(wake_at, key)
         for trigger in step.triggers:
             self._emit(work, key, trigger)

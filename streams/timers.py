@@ -1,7 +1,9 @@
-"""The deadlines of one partition: a heap, with stale entries thrown away when they are popped.
+"""The deadlines of one partition: a heap, in which a stale entry is put right when it is popped.
 
-A customer's own record says when to wake; an entry that no longer agrees with it is stale. So
-moving a deadline costs one push, and the heap is rebuilt when stale entries outnumber the living.
+A customer's own record says when to wake. Each customer with a deadline has an entry in the heap at
+it or before it: so a deadline that moves later, as every purchase moves one, costs nothing until the
+old one has come; only one that moves earlier is pushed. The heap is rebuilt should entries outnumber
+the living.
 """
 
 import heapq
@@ -34,15 +36,24 @@ class Deadlines:
         return self._heap[0][0] if self._heap else NEVER
 
     def push(self, at: int, key: bytes) -> None:
-        """Wake the customer at `at`."""
+        """Wake the customer at `at`. Needless where the heap holds an earlier entry of theirs."""
         heapq.heappush(self._heap, (at, key))
 
     def pop_before(self, limit: int) -> Entry | None:
-        """Take out the earliest entry before `limit` that is not stale."""
+        """Take out the earliest entry before `limit` that its customer's record agrees with, and whatever
+        equals it."""
         heap = self._heap
         while heap and heap[0][0] < limit:
-            entry = heapq.heappop(heap)
-            if self._wake_of(entry[1]) == entry[0]:
+            entry = heap[0]
+            at, key = entry
+            wake_at = self._wake_of(key)
+            if at < wake_at < NEVER:
+                heapq.heapreplace(heap, (wake_at, key))
+                continue
+            heapq.heappop(heap)
+            if wake_at == at:
+                while heap and heap[0] == entry:
+                    heapq.heappop(heap)
                 return entry
         return None
 

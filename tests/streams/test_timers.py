@@ -42,17 +42,30 @@ def test_the_earliest_before_the_limit_comes_first() -> None:
     assert NEVER == deadlines.next_at
 
 
-def test_an_entry_that_has_moved_is_passed_over() -> None:
-    """What no longer agrees with the customer's record is thrown away."""
+def test_an_entry_that_has_moved_is_put_right() -> None:
+    """A customer whose record says later is woken later, unasked; one who need not be woken, not at all."""
     customers = Customers()
     customers.wakes = {b"moved": 10, b"gone": 11, b"stays": 12}
     deadlines = Deadlines(sorted(customers.entries()), customers.wake_of)
     customers.wakes[b"moved"] = 40
-    deadlines.push(40, b"moved")
     del customers.wakes[b"gone"]
     assert (12, b"stays") == deadlines.pop_before(100)
     assert (40, b"moved") == deadlines.pop_before(100)
     assert deadlines.pop_before(100) is None
+    assert 0 == len(deadlines)
+
+
+def test_a_customer_with_two_entries_is_woken_once() -> None:
+    """A deadline that moved earlier and then later again leaves two entries, which end as one."""
+    customers = Customers()
+    customers.wakes = {b"a": 10}
+    deadlines = Deadlines(sorted(customers.entries()), customers.wake_of)
+    customers.wakes[b"a"] = 5
+    deadlines.push(5, b"a")
+    customers.wakes[b"a"] = 20
+    assert deadlines.pop_before(20) is None
+    assert 2 == len(deadlines)
+    assert (20, b"a") == deadlines.pop_before(21)
     assert 0 == len(deadlines)
 
 
@@ -83,8 +96,9 @@ def test_whatever_moved_everybody_is_woken_once_and_in_order(
     customers = Customers()
     deadlines = Deadlines([], customers.wake_of)
     for key, at in moved:
+        if at < customers.wake_of(key):
+            deadlines.push(at, key)
         customers.wakes[key] = at
-        deadlines.push(at, key)
     woken = []
     while (entry := deadlines.pop_before(limit)) is not None:
         woken.append(entry)
