@@ -47,6 +47,7 @@ MODULES: Final = (
     "streams.intake",
     "streams.merge",
     "streams.timers",
+    "streams.work",
 )
 """What is compiled. Modules that define msgspec structs are not: mypyc would drop what is said in
 their class statements (frozen, array_like)."""

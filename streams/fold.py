@@ -9,7 +9,6 @@ through `fold`, so it is written flat.
 from collections import Counter, deque
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 
 from msgspec.structs import replace
 
@@ -17,7 +16,7 @@ from schemas.codec import headers_and_body
 from schemas.customer import NEVER, NOT_FORGOTTEN, Customer, PartitionRecord, SourcePosition, is_stub
 from schemas.erasures import ErasureReceipt
 from schemas.errors import Rejected, StateError
-from schemas.record import PARTITION_KEY, STAGE_AT, STUB, Fingerprint, pack, pack_partition, raw_head, unpack
+from schemas.record import PARTITION_KEY, STAGE_AT, STUB, pack, pack_partition, raw_head, unpack
 from schemas.topics import (
     CHANGELOG,
     CHURN_RISK,
@@ -26,77 +25,24 @@ from schemas.topics import (
     ERASURE_RECEIPTS,
     SOURCES,
     WIN_BACK,
-    Topics,
 )
 from schemas.triggers import ChurnRisk, MovedBy, WinBack
 from streams.checked import Asked, CheckedIn, Item, Merged, Outside, Refused
-from streams.commit import Changes, Record
+from streams.commit import Record
 from streams.core.advance import advance
 from streams.core.message import instant, since_epoch
-from streams.core.playbook import Playbook
 from streams.core.step import Outcome, Step, wake_of
 from streams.core.stimuli import Elapsed, Forget, Stimulus
 from streams.intake import dead_letter
-from streams.metrics import Tally
 from streams.partitioner import Placement
-from streams.run import Run
 from streams.tables import Shard
 from streams.timers import Deadlines
+from streams.work import Terms, Work
 
 SOURCE_NAMES = tuple(topic.name for topic in SOURCES)
 _TOO_LATE = Rejected("too_late", "older than the playbook's max_lateness behind the partition's clock")
 _UNREADABLE = Rejected("quarantined", "the state of its customer cannot be read")
 _FOLDED = Outcome.FOLDED
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What all partitions of a worker have in common.
-
-    end: with the event clock the instant (ms) at which the replay ends; None with the wall clock.
-    run: the replay apart from the live application that this is, None where it is none.
-    """
-
-    playbook: Playbook
-    partitions: int
-    topics: Topics
-    end: int | None
-    batch_records: int
-    buffer_bytes: int
-    run: Run | None = None
-
-    @property
-    def fingerprint(self) -> Fingerprint:
-        """What deadlines are computed with now."""
-        return Fingerprint(self.playbook.fingerprint_model, self.playbook.fingerprint_playbook)
-
-
-class Work:
-    """One batch being folded.
-
-    wall: the wall clock (ms) when it began. budget: records and deadlines it may still take on.
-    dirty: customers it has changed, each packed at once: a batch of them unpacked would outgrow the
-    processor's cache, and few come twice in a batch. gone: those whose stub has been given up, unless
-    they came back. consumed: records taken, erasures among them. folded: records folded, by topic; the
-    plain case is counted apart, since it is nearly all of them.
-    """
-
-    __slots__ = ("budget", "changes", "consumed", "dirty", "folded", "gone", "tally", "wall")
-
-    def __init__(self, wall: int, budget: int) -> None:
-        self.wall = wall
-        self.budget = budget
-        self.dirty: dict[bytes, bytes] = {}
-        self.gone: list[bytes] = []
-        self.changes = Changes()
-        self.tally = Tally()
-        self.consumed = 0
-        self.folded = [0] * len(SOURCES)
-
-    @property
-    def empty(self) -> bool:
-        """Whether there is nothing to commit."""
-        return not (self.consumed or self.dirty or self.gone)
 
 
 class Fold:

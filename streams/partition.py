@@ -22,11 +22,12 @@ from streams.checked import Asked, Merged
 from streams.clock import monotonic, wall_ms
 from streams.commit import Changes, Record
 from streams.driver import TP, Batch, EndSight
-from streams.fold import SOURCE_NAMES, Fold, Terms, Work
+from streams.fold import SOURCE_NAMES, Fold
 from streams.intake import CHECK_IN
 from streams.merge import STRETCH, Merge
 from streams.metrics import Tally
 from streams.tables import Shard
+from streams.work import Terms, Work
 
 
 class Writer(Protocol):

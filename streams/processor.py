@@ -29,7 +29,6 @@ from streams.core.playbook import Playbook
 from streams.driver import TP, Batch, Source
 from streams.driver.identities import ask_identities
 from streams.erasures import ErasureReader
-from streams.fold import Terms
 from streams.lineage import SOURCES_HEADER, Lineage, contradiction, pack_lineage
 from streams.metrics import Metrics, Tally
 from streams.partition import Done, Partition
@@ -38,6 +37,7 @@ from streams.replay import first_dated, refusal, run_of
 from streams.run import RUN_HEADER, pack_run
 from streams.settings import Settings
 from streams.tables import Shard, Unreadable, load, newest_position
+from streams.work import Terms
 
 _log = structlog.get_logger(__name__)
 

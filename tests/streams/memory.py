@@ -20,10 +20,10 @@ from streams.commit import Changes
 from streams.core.message import since_epoch
 from streams.core.playbook import Playbook
 from streams.driver import TP, Batch, EndSight, Lease
-from streams.fold import Terms
 from streams.partition import Done, Partition
 from streams.run import Run
 from streams.tables import Shard, apply, read_heads
+from streams.work import Terms
 
 Headers = tuple[tuple[str, bytes | None], ...]
 Written = tuple[bytes | None, bytes | None, Headers]
