@@ -101,7 +101,7 @@ async def recover(settings: Settings) -> dict[str, float]:
         "records_per_second": report.records / report.seconds,
         "cpu_seconds": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
         "customers": sum(len(shard.records) for shard in shards.values()),
-        "deadlines": sum(len(shard.deadlines) for shard in shards.values()),
+        "deadlines": sum(len(keys) for shard in shards.values() for keys in shard.deadlines.values()),
         "megabytes": after.ru_maxrss / 1024,
         "megabytes_before": before.ru_maxrss / 1024,
     }
@@ -178,7 +178,7 @@ def main() -> int:
         print(f"  {result['seconds']:>10.2f} s (bar: {bar:.2f}), the slowest {result['slowest_seconds']:.2f}")
         print(f"  {result['cpu_seconds']:>10.2f} CPU seconds")
         print(f"  {result['records_per_second']:>10,.0f} records/s")
-        print(f"  {result['deadlines']:>10,.0f} deadlines in heaps")
+        print(f"  {result['deadlines']:>10,.0f} deadlines pending")
         print(f"  {result['megabytes']:>10.0f} MB at most, {result['megabytes_before']:.0f} before")
     return int(result["seconds"] > bar)
 

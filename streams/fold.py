@@ -304,7 +304,7 @@ class Fold:
         if wake_at != NEVER and (
             customer is None or wake_at < wake_of(customer) or isinstance(stimulus, Elapsed)
         ):
-            # Else an entry of theirs is in the heap already; for elapsed time it has just been popped.
+            # Else an entry of theirs stands there already; for elapsed time it has just been popped.
             self._deadlines.push(wake_at, key)
         for trigger in step.triggers:
             self._emit(work, key, trigger)

@@ -126,7 +126,7 @@ class Metrics:
         )
         # Customers who will be heard of if they stay silent. It grows with customers, not with time.
         self.deadlines_pending: Final = Gauge(
-            "winback_deadlines_pending", "Deadlines in the heap", ["partition"], registry=registry
+            "winback_deadlines_pending", "Deadlines to come", ["partition"], registry=registry
         )
         # How punctual silence is: the clock at the firing (live the wall's) less the due instant. Live it
         # stays below a second; after an outage it shows how far back the worker had to reach.
@@ -223,7 +223,7 @@ class Metrics:
             gauge.remove_by_labels({"partition": str(partition)})
 
     def set_partition(self, partition: int, *, deadlines: int, customers: Mapping[StageName, int]) -> None:
-        """How a partition stands: deadlines in its heap, and its customers by stage."""
+        """How a partition stands: deadlines to come, and its customers by stage."""
         self.deadlines_pending.labels(partition).set(deadlines)
         for stage in get_args(StageName):
             self.customers.labels(partition, stage).set(customers.get(stage, 0))

@@ -11,8 +11,7 @@ where its newest partition record cannot be read, or may have stood in a batch t
 """
 
 import asyncio
-import heapq
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -43,11 +42,12 @@ from streams.metrics import QuarantineReason
 from streams.record_batches import Batch, reader_of, salvage
 from streams.run import RUN_HEADER, Run, unpack_run
 from streams.settings import Settings
+from streams.timers import HOUR, Calendar
 
 CHUNK_RECORDS: Final = 10_000
 """Applied in one go; the loop then serves others, a few dozen milliseconds later."""
-HEAP_RECORDS: Final = 50_000
-"""As CHUNK_RECORDS, of the heap."""
+HEAD_RECORDS: Final = 50_000
+"""As CHUNK_RECORDS, of the calendar of deadlines."""
 _NEAR_THE_END: Final = 10_000
 """Offsets: more than a transaction has as a rule."""
 _TRIES: Final = 3
@@ -64,13 +64,13 @@ class Shard:
     changelog_next: the offset up to which the changelog has been applied. lineage: which topics the
     newest partition record belongs to, None where it does not say; run: which replay, None for none.
     As of the last load:
-    deadlines, a heap of (wake_at in milliseconds since the epoch, key); how many customers are in
-    each stage; and the fingerprints their deadlines were computed with.
+    deadlines, for streams.timers; how many customers are in each stage; and the fingerprints their
+    deadlines were computed with.
     """
 
     records: dict[bytes, bytes] = field(default_factory=dict)
     partition_record: PartitionRecord | None = None
-    deadlines: list[tuple[int, bytes]] = field(default_factory=list)
+    deadlines: Calendar = field(default_factory=dict)
     stages: Counter[int] = field(default_factory=Counter)
     fingerprints: set[Fingerprint] = field(default_factory=set)
     changelog_next: int = 0
@@ -364,11 +364,11 @@ _REMEDIES: Final[Mapping[QuarantineReason, str]] = MappingProxyType(
 
 async def read_heads(shard: Shard) -> None:
     """Rebuild what a shard derives from the fixed heads of its records."""
-    deadlines: list[tuple[int, bytes]] = []
+    deadlines: defaultdict[int, list[bytes]] = defaultdict(list)
     stages, fingerprints = [0] * 256, set()
     model = playbook = -1
     items = iter(shard.records.items())
-    while chunk := tuple(islice(items, HEAP_RECORDS)):
+    while chunk := tuple(islice(items, HEAD_RECORDS)):
         for key, value in chunk:
             _, wake_at, its_model, its_playbook, stage = raw_head(value)
             stages[stage] += 1
@@ -376,9 +376,8 @@ async def read_heads(shard: Shard) -> None:
                 model, playbook = its_model, its_playbook
                 fingerprints.add(Fingerprint(model, playbook))
             if wake_at != NEVER:
-                deadlines.append((wake_at, key))
+                deadlines[wake_at // HOUR].append(key)
         await asyncio.sleep(0)
-    heapq.heapify(deadlines)
-    shard.deadlines = deadlines
+    shard.deadlines = dict(deadlines)
     shard.stages = Counter({stage: count for stage, count in enumerate(stages) if count})
     shard.fingerprints = fingerprints

@@ -121,7 +121,7 @@ async def test_committed_records_alone_are_loaded_up_to_the_end(
         p: s.records for p, s in shards.items()
     }
     assert [POSITIONS, None, None] == [shards[partition].partition_record for partition in range(3)]
-    assert [[(1, b"a")], [(5, b"c")], []] == [shards[partition].deadlines for partition in range(3)]
+    assert [{0: [b"a"]}, {0: [b"c"]}, {}] == [shards[partition].deadlines for partition in range(3)]
 
 
 async def test_a_shard_that_stays_is_only_read_on(

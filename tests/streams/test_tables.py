@@ -188,7 +188,7 @@ def test_a_log_that_begins_later_is_read_anew() -> None:
 
 
 async def test_heads_give_deadlines_stages_and_fingerprints() -> None:
-    """A heap of the deadlines that will come, the customers in each stage, and what computed them."""
+    """The deadlines that will come, by hour, the customers in each stage, and what computed them."""
     other = Fingerprint(model=9, playbook=8)
     shard = Shard()
     shard.records = {
@@ -196,15 +196,15 @@ async def test_heads_give_deadlines_stages_and_fingerprints() -> None:
         b"never": customer(NEVER, stage=2),
         b"soon": customer(-5, stage=1, fingerprint=other),
     }
-    shard.deadlines = [(1, b"gone")]
+    shard.deadlines = {0: [b"gone"]}
     await read_heads(shard)
-    assert [(-5, b"soon"), (900, b"late")] == shard.deadlines
+    assert {-1: [b"soon"], 0: [b"late"]} == shard.deadlines
     assert Counter({2: 2, 1: 1}) == shard.stages
     assert {FINGERPRINT, other} == shard.fingerprints
 
 
 async def test_an_empty_shard_has_no_deadlines() -> None:
     """Nothing is left of what was there before."""
-    shard = Shard(deadlines=[(1, b"gone")], stages=Counter({1: 1}), fingerprints={FINGERPRINT})
+    shard = Shard(deadlines={0: [b"gone"]}, stages=Counter({1: 1}), fingerprints={FINGERPRINT})
     await read_heads(shard)
     assert Shard() == shard
