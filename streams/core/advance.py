@@ -7,6 +7,7 @@ contract (it is what makes a replay say the same as the live run):
 
 1. Every due instant strictly before the stimulus fires, earliest first. So a purchase on day 100
    does not erase the alarm of day 80, and one at the very instant of an alarm does prevent it.
+   That holds too where the clock is behind the stimulus: after it, nobody could tell any more.
 2. The stimulus is folded into its facet, and ends what it ends: an order on a later day closes the
    spell of silence, an answer the wait for one. What had fired with a due instant before the ending
    event is `cleared` (a win-back `achieved`); what should not have fired, given this event that
@@ -64,7 +65,7 @@ def advance(
         return Step(Customer(forgotten_at=stimulus.at), _FORGOTTEN)
 
     draft = Draft(customer_id, before, now, playbook)
-    draft.settle(stimulus.at if stimulus.at < now else now)
+    draft.settle(stimulus.at)
     if isinstance(stimulus, Ordered):
         refusal = _order(draft, stimulus)
     elif isinstance(stimulus, LoggedIn):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from msgspec.structs import replace
 
 from schemas.codec import Output, headers_and_body
-from schemas.customer import LONG_AGO, Customer
+from schemas.customer import LONG_AGO, Customer, is_stub
 from schemas.erasures import ErasureReceipt
 from schemas.errors import Rejected
 from schemas.topics import CHURN_RISK, CUSTOMER_HEALTH, DEAD_LETTERS, ERASURE_RECEIPTS, SOURCES, WIN_BACK
@@ -43,6 +43,18 @@ class Folded:
         """Those of churn-risk, then those of win-back."""
         return [*self.written.get(CHURN_RISK.name, []), *self.written.get(WIN_BACK.name, [])]
 
+    def fold(self, logs: Sequence[Sequence[SourceRecord]]) -> None:
+        """Fold the three logs of one partition."""
+        for newest, source, _, item in in_order(logs, self.playbook, self.end):
+            if newest > self.clock:
+                self.reach(newest)
+            if isinstance(item, Refused):
+                self.refuse(source, item.record, item.rejected)
+            elif item.stimulus.at >= self.end:
+                self.after_end += 1
+            elif self.advance(item.key, item.stimulus, self.clock).outcome is Outcome.TOO_LATE:
+                self.refuse(source, item.record, TOO_LATE)
+
     def reach(self, clock: int) -> None:
         """Settle every deadline below `clock`, the earliest first."""
         clock = max(clock, self.clock)
@@ -70,10 +82,14 @@ class Folded:
 
     def forget(self, key: bytes, at: int, application_id: str) -> None:
         """Obey an erasure."""
-        known = key in self.customers
+        known = self.knows(key)
         self.customers[key] = self.decide(key, Forget(at), self.clock).customer
         self.written.setdefault(CUSTOMER_HEALTH.name, []).append((key, None, ()))
         self.say(ERASURE_RECEIPTS.name, key, ErasureReceipt(key.decode(), instant(at), known, application_id))
+
+    def knows(self, key: bytes) -> bool:
+        """Whether there is anything to forget."""
+        return key in self.customers and not is_stub(self.customers[key])
 
     def decide(self, key: bytes, stimulus: Stimulus, now: int) -> Step:
         """What the core says."""
@@ -105,15 +121,7 @@ def pure_fold(
     folded = Folded(playbook, end)
     for key, at in erasures:
         folded.forget(key, at, application_id)
-    for newest, source, _, item in in_order(logs, playbook, end):
-        if newest > folded.clock:
-            folded.reach(newest)
-        if isinstance(item, Refused):
-            folded.refuse(source, item.record, item.rejected)
-        elif item.stimulus.at >= end:
-            folded.after_end += 1
-        elif folded.advance(item.key, item.stimulus, folded.clock).outcome is Outcome.TOO_LATE:
-            folded.refuse(source, item.record, TOO_LATE)
+    folded.fold(logs)
     folded.reach(end)
     return folded
 

@@ -20,14 +20,23 @@ TRAP_SECONDS: Final = 20.0
 TAKEOVER_SECONDS: Final = 40.0
 
 
+async def nobody_to_forget(random: Random) -> bool:
+    """Where the customers are not known, none of them can ask for it."""
+    return False
+
+
 @dataclass
 class Stage:
-    """What faults happen to. end: instant (ms) at which the replay that runs ends."""
+    """What faults happen to. end: instant (ms) at which the replay that runs ends.
+
+    forget: asks for the erasure of some customer; False where nobody did.
+    """
 
     cluster: Cluster
     crew: Crew
     ledger: Ledger
     end: int
+    forget: Callable[[Random], Awaitable[bool]] = nobody_to_forget
 
     @property
     def over(self) -> bool:
@@ -215,6 +224,14 @@ async def unheard_commit(stage: Stage, slot: Slot, random: Random) -> bool:
         return await stage.sprung(trap)
 
 
+# ---------------------------------------------------------------------------------------- erasures
+
+
+async def forget(stage: Stage, slot: Slot, random: Random) -> bool:
+    """No fault at all: a customer asks to be forgotten in the middle of it."""
+    return await stage.forget(random)
+
+
 # ------------------------------------------------------------------------------------------ clocks
 
 
@@ -266,6 +283,7 @@ KINDS: Final[Mapping[str, Accident]] = MappingProxyType(
         "slow": slow,
         "unheard_commit": unheard_commit,
         "kill_broker": kill_broker,
+        "forget": forget,
     }
 )
 """By name; what can happen to any worker."""

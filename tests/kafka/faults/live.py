@@ -2,13 +2,14 @@
 
 What is said depends on timing here: a late order finds its silence said already, or prevents it. What
 does not depend on it: what was raised, less what was revoked, is what the pure fold of all events in the
-order of their instants raises; whatever was revoked had been raised; and nothing is said twice.
+order of their instants raises; whatever was revoked had been raised; and nothing is said twice. The
+workers' clocks are stepped, which changes nothing of that; and some customers are forgotten.
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import count
 from pathlib import Path
 from random import Random
@@ -18,22 +19,22 @@ from typing import Final
 from aiokafka import AIOKafkaProducer
 
 from schemas.codec import encode_event
-from schemas.customer import NEVER, Customer
+from schemas.customer import NEVER
 from schemas.errors import WinbackError
 from schemas.events import Event
-from schemas.topics import CHANGELOG, CHURN_RISK, DEAD_LETTERS, SOURCES, WIN_BACK
-from schemas.triggers import Trigger
+from schemas.topics import CHANGELOG, CHURN_RISK, ERASURES, SOURCES
 from streams.clock import monotonic, wall_ms
+from streams.core.message import since_epoch
 from streams.core.playbook import DAY, HOUR, Playbook
 from streams.partitioner import partition_of
 from streams.playbook_file import load_playbook
 from tests.flows.events import login, purchase, ticket
-from tests.flows.pure_fold import Folded
-from tests.kafka.commands import everything_in
 from tests.kafka.faults.accidents import Stage
 from tests.kafka.faults.cluster import Cluster
 from tests.kafka.faults.crew import STEPPED, crew_of
-from tests.kafka.faults.reader import Ledger, rebuilt
+from tests.kafka.faults.live_verdict import judge_live
+from tests.kafka.faults.petitions import Petitions
+from tests.kafka.faults.reader import Ledger
 from tests.kafka.faults.round import (
     FINISH_SECONDS,
     RUBBISH,
@@ -48,9 +49,9 @@ from tests.kafka.faults.round import (
     strike,
 )
 from tests.kafka.faults.schedule import Planned
-from tests.kafka.faults.verdict import Verdict, identity, oracle, place_of, written
-from tests.kafka.scene import Scene, folds_of, scene_of, until
-from tests.streams.memory import Written, source_of, triggers_of
+from tests.kafka.faults.verdict import records_of, written
+from tests.kafka.scene import Scene, scene_of, until
+from tests.streams.memory import source_of
 
 SECOND: Final = 1000
 PLAYBOOK: Final = """[rules.second_order_due]
@@ -59,10 +60,10 @@ after = "20 days"
 """So that an order which comes now, and is not too late, may have its deadline within seconds."""
 FAULT_MS: Final = 7 * SECOND
 """How much time there is for each fault."""
-ENDED: Final = ("cleared", "achieved")
-
-Name = tuple[str, str, str, int]
-"""Customer, rule, episode, step: what a trigger is about."""
+PAST: Final = 5
+"""How many events of somebody forgotten come again."""
+UNFORGOTTEN: Final = 2 * HOUR
+"""How much of the past some of those who are forgotten keep: enough for a breach within it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,14 +179,15 @@ async def play_live(
                 crew_of(workers, cluster.roads, STEPPED) as crew,
                 Mouth(scene) as mouth,
             ):
-                stage = Stage(cluster, crew, ledger, NEVER)
+                forget = partial(petition, mouth, Petitions(scene), 8 * faults, playbook)
+                stage = Stage(cluster, crew, ledger, NEVER, forget)
                 try:
                     await _under_faults(stage, mouth, playbook, plan, report, seed, faults, began, tell)
                 except (Hung, TimeoutError, WinbackError) as error:
                     report.hung = f"live: {type(error).__name__}: {error}"
                 look_back(report, crew, ledger)
             report.events = len(mouth.said)
-            events = [each.event for each in mouth.said if each.event is not None]
+            events = {each.value: each.event for each in mouth.said if each.event is not None}
             report.verdict = await judge_live(scene, events, playbook)
     report.seconds = monotonic() - began
     return report
@@ -223,6 +225,7 @@ async def _under_faults(
     last = sentinels(partitions, wall_ms() + 2 * SECOND, playbook)
     await mouth.say(last)
     await until(lambda: _said(mouth.scene, last), FINISH_SECONDS)
+    await _passed(mouth.scene, stage.ledger)
     await stage.crew.dismiss()
 
 
@@ -261,6 +264,30 @@ class Mouth:
             await asyncio.sleep(1.0)
 
 
+async def petition(
+    mouth: "Mouth", petitions: Petitions, customers: int, playbook: Playbook, random: Random
+) -> bool:
+    """Somebody of the script asks to be forgotten; then the past comes again, and perhaps they do, too."""
+    assert playbook.sla_breach is not None
+    name = f"customer-{random.randrange(customers)}"
+    at = await petitions.ask(name, wall_ms() - random.choice((0, 0, UNFORGOTTEN)))
+    past = [
+        each
+        for each in mouth.said
+        if each.event is not None
+        and each.event.customer_id == name
+        and since_epoch(each.event.occurred_at) <= at
+    ]
+    again = [replace(each, at=0) for each in past[:PAST]]
+    if random.random() < 0.7:
+        now = wall_ms()
+        opened = now + SECOND - playbook.sla_breach.within[-1]
+        back = ticket(name, opened, of=f"again {at}") if opened > at else purchase(name, max(now, at + 1))
+        again.append(sent_now(back))
+    await mouth.say(again)
+    return True
+
+
 async def _said(scene: Scene, last: Iterable[Sent]) -> bool:
     """Whether the breach of every sentinel can be read."""
     records = await written(scene, CHURN_RISK)
@@ -268,78 +295,12 @@ async def _said(scene: Scene, last: Iterable[Sent]) -> bool:
     return all(each.key in keys for each in last)
 
 
-async def judge_live(scene: Scene, events: Sequence[Event], playbook: Playbook) -> Verdict:
-    """Compare what can be read with the fold of all events in the order of their instants."""
-    await scene.stable()
-    verdict = Verdict()
-    end = wall_ms()
-    in_order = sorted(events, key=lambda event: event.occurred_at)
-    folds = folds_of(in_order, scene.partitions, playbook, end)
-    spoken: list[Written] = []
-    for spec in (CHURN_RISK, WIN_BACK):
-        spoken += [record for partition in await written(scene, spec) for record in partition]
-        uncommitted = [each for part in await written(scene, spec, committed=False) for each in part]
-        verdict.aborted_seen += len(uncommitted)
-    verdict.aborted_seen -= len(spoken)
-    again = {name: count for name, count in Counter(map(identity, spoken)).items() if count > 1}
-    verdict.doubled = sum(again.values()) - len(again)
-    verdict.note("doubled", again)
-    wanted = _standing(verdict, [each for fold in folds for each in triggers_of(fold.triggers)])
-    found = _standing(verdict, triggers_of(spoken))
-    verdict.triggers = wanted.total()
-    verdict.lost = (wanted - found).total()
-    verdict.strange = (found - wanted).total()
-    verdict.note("lost", wanted - found)
-    verdict.note("strange", found - wanted)
-    await _judge_facets(verdict, scene, folds)
-    await _judge_dead_letters(verdict, scene, playbook, end)
-    return verdict
+async def _passed(scene: Scene, ledger: Ledger) -> None:
+    """Until every partition has folded and obeyed all there is."""
+    sources = [[len(part) for part in await records_of(scene, spec)] for spec in SOURCES]
+    erasures = [len(part) for part in await records_of(scene, ERASURES)]
 
+    async def passed() -> bool:
+        return ledger.passed(sources, erasures)
 
-def _standing(verdict: Verdict, triggers: Iterable[Trigger]) -> Counter[tuple[str, Name]]:
-    """What was said and not taken back, ends apart; a revocation of what nobody had said is altered."""
-    standing: Counter[tuple[str, Name]] = Counter()
-    for trigger in triggers:
-        name = (trigger.customer_id, trigger.rule, trigger.episode, trigger.step)
-        if trigger.kind in ENDED:
-            standing["ended", name] += 1
-        elif trigger.kind == "revoked":
-            standing["said", name] -= 1
-            if standing["said", name] < 0:
-                verdict.altered += 1
-                verdict.note("revoked and never raised", [name])
-        else:
-            standing["said", name] += 1
-    return +standing
-
-
-async def _judge_facets(verdict: Verdict, scene: Scene, folds: Sequence[Folded]) -> None:
-    """What is known of a customer does not depend on timing; what was said to him does."""
-    name = scene.settings.topics.name(CHANGELOG)
-    changelog = await everything_in(scene.settings.bootstrap, name, scene.partitions)
-    for number, (fold, records) in enumerate(zip(folds, changelog, strict=True)):
-        wanted = {key: _facets(customer) for key, customer in fold.customers.items()}
-        found = {key: _facets(customer) for key, customer in rebuilt(records).customers.items()}
-        wrong = [key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key)]
-        verdict.customers += len(wanted)
-        verdict.state_differences += len(wrong)
-        verdict.note(
-            f"state, partition {number}", [f"{key!r}: {wanted.get(key)} != {found.get(key)}" for key in wrong]
-        )
-
-
-def _facets(customer: Customer) -> tuple[object, ...]:
-    return (customer.purchases, customer.logins, customer.support, customer.stage, customer.wake_spell)
-
-
-async def _judge_dead_letters(verdict: Verdict, scene: Scene, playbook: Playbook, end: int) -> None:
-    """Each record that nobody can fold stands among the dead letters, once."""
-    folds = await oracle(scene, playbook, [end])
-    for spec in DEAD_LETTERS:
-        wanted = Counter(place_of(each) for fold in folds for each in fold.written.get(spec.name, []))
-        found = Counter(place_of(each) for part in await written(scene, spec) for each in part)
-        verdict.dead_letters += wanted.total()
-        verdict.dead_letters_lost += (wanted - found).total()
-        verdict.dead_letters_doubled += (found - wanted).total()
-        verdict.note(f"{spec.name} lost", wanted - found)
-        verdict.note(f"{spec.name} doubled", found - wanted)
+    await until(passed, FINISH_SECONDS)

@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError
 
 from schemas.customer import Customer, PartitionRecord
 from schemas.record import PARTITION_KEY, head, unpack, unpack_partition
+from streams.clock import wall_ms
 
 
 @dataclass
@@ -49,7 +50,8 @@ class Ledger:
     partitions: int
     records: dict[int, PartitionRecord] = field(default_factory=dict)
     moved_at: dict[int, int] = field(default_factory=dict)
-    """When the newest partition record was written, milliseconds since the epoch."""
+    """When the newest partition record was written, milliseconds since the epoch; by its worker's clock,
+    but not after it was read."""
     commits: int = 0
 
     @asynccontextmanager
@@ -78,7 +80,8 @@ class Ledger:
                             if record.key == PARTITION_KEY:
                                 self.commits += 1
                                 self.records[place.partition] = unpack_partition(record.value)
-                                self.moved_at[place.partition] = record.timestamp
+                                # A worker whose clock is ahead has not got on in the future.
+                                self.moved_at[place.partition] = min(record.timestamp, wall_ms())
         finally:
             await consumer.stop()
 
@@ -90,6 +93,17 @@ class Ledger:
         """Whether it is through in this partition."""
         record = self.records.get(number)
         return record is not None and record.until == end and record.clock >= end
+
+    def passed(self, sources: Sequence[Sequence[int]], erasures: Sequence[int]) -> bool:
+        """Whether every partition has folded and obeyed all before these offsets.
+
+        sources: for each source topic the offsets by partition; erasures: those of `erasures`.
+        """
+        return len(self.records) == self.partitions and all(
+            record.erasures_next >= erasures[number]
+            and all(at.next_offset >= ends[number] for at, ends in zip(record.sources, sources, strict=True))
+            for number, record in self.records.items()
+        )
 
     def all_moved(self, since: int, end: int) -> bool:
         """Whether every partition has committed something since then (ms), or has nothing left to do."""

@@ -1,13 +1,16 @@
 """One round: a population of its own, a replay of its load under faults, then its silence under faults.
 
 In the first replay the three topics are folded; in the second, up to a later end, nothing comes in any
-more, and deadline after deadline fires. Then all that was left is compared with the pure fold.
+more, and deadline after deadline fires. Before either customers ask to be forgotten, and during both:
+each is obeyed by the replay that begins next, and where there is none, by a short third one. Then all
+that was left is compared with the pure fold.
 """
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -24,6 +27,7 @@ from tests.flows.events import crowd, unruly
 from tests.kafka.faults.accidents import LIVE_KINDS, Stage
 from tests.kafka.faults.cluster import Cluster
 from tests.kafka.faults.crew import Crew, crew_of
+from tests.kafka.faults.petitions import Petitions, Population
 from tests.kafka.faults.reader import Ledger
 from tests.kafka.faults.schedule import Planned
 from tests.kafka.faults.verdict import Verdict, judge, oracle
@@ -43,13 +47,15 @@ RUBBISH_EVERY = 9
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much there is to do. silence: days without any event, at the end."""
+    """How much there is to do. silence: days without any event, at the end. erasures: asked for before
+    each replay, besides those that are drawn as faults are."""
 
     customers: int = 400
     days: int = 90
     silence: int = 250
     partitions: int = 4
     slots: int = 3
+    erasures: int = 40
 
 
 @dataclass
@@ -121,7 +127,9 @@ async def play(
     report = Report(application_id)
     events = unruly(crowd(seed, size.customers, size.days), seed)
     last = max(event.occurred_at for event in events)
-    ends = [since_epoch(last) + 1, since_epoch(last + timedelta(days=size.silence))]
+    ends = [since_epoch(last + timedelta(days=days)) + 1 for days in (0, size.silence, size.silence + 1)]
+    people, random = Population(events), Random(f"erasures {seed}")
+    asked: list[list[int]] = []
     settings = {**settings_of(cluster, size), "clock": "event"}
     async with scene_of(cluster.bootstrap, application_id, **settings) as scene:
         report.events = await put_in(scene, events)
@@ -130,15 +138,27 @@ async def play(
         ]
         ledger = Ledger(cluster.bootstrap, scene.settings.topics.name(CHANGELOG), size.partitions)
         async with ledger.following(), crew_of(workers, cluster.roads) as crew:
+            petitions = Petitions(scene)
+            forget = partial(people.petition, petitions)
             try:
-                for phase, end in zip(("load", "silence"), ends, strict=True):
-                    quota = faults // 2 if phase == "load" else faults - report.struck
-                    stage = Stage(cluster, crew, ledger, end)
+                for phase, end in zip(("load", "silence", "rest"), ends, strict=True):
+                    if phase == "rest":
+                        if await petitions.ends() == asked[-1]:
+                            break
+                    else:
+                        await petitions.ask_for_many(people.draw(random, size.erasures))
+                    # All of it is obeyed in this phase: whoever asks from now on does so when every
+                    # partition has begun.
+                    asked.append(await petitions.ends())
+                    quota = {"load": faults // 2, "silence": faults - report.struck, "rest": 0}[phase]
+                    stage = Stage(cluster, crew, ledger, end, forget)
                     await _phase(stage, phase, plan, quota, report, began, tell)
             except (Hung, TimeoutError, WinbackError) as error:
                 report.hung = f"{type(error).__name__}: {error}"
             look_back(report, crew, ledger)
-        report.verdict = await judge(scene, await oracle(scene, playbook, ends))
+        if asked:
+            folds = await oracle(scene, playbook, ends[: len(asked)], asked)
+            report.verdict = await judge(scene, folds)
     report.seconds = monotonic() - began
     return report
 

@@ -4,10 +4,23 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
+from typing import Any
 
-from schemas.topics import CHANGELOG, CHURN_RISK, CUSTOMER_HEALTH, DEAD_LETTERS, SOURCES, WIN_BACK, TopicSpec
+from schemas.codec import decode_erasure
+from schemas.topics import (
+    CHANGELOG,
+    CHURN_RISK,
+    CUSTOMER_HEALTH,
+    DEAD_LETTERS,
+    ERASURE_RECEIPTS,
+    ERASURES,
+    SOURCES,
+    WIN_BACK,
+    TopicSpec,
+)
+from streams.core.message import since_epoch
 from streams.core.playbook import Playbook
-from tests.flows.pure_fold import Folded, pure_fold, wake_of
+from tests.flows.pure_fold import Folded, wake_of
 from tests.kafka.commands import everything_in
 from tests.kafka.faults.reader import Rebuilt, rebuilt
 from tests.kafka.scene import Scene
@@ -23,8 +36,8 @@ LONGEST = 600
 class Verdict:
     """lost, doubled, strange: triggers by id, for readers of committed records. The rest counts likewise.
 
-    altered: triggers whose bytes or order are others. unexpected_uncommitted: aborted triggers of ids
-    that no committed one has.
+    altered: triggers whose bytes or order are others. erasures: how many were asked for.
+    unexpected_uncommitted: aborted triggers of ids that no committed one has.
     """
 
     triggers: int = 0
@@ -38,6 +51,8 @@ class Verdict:
     dead_letters: int = 0
     dead_letters_lost: int = 0
     dead_letters_doubled: int = 0
+    erasures: int = 0
+    receipt_differences: int = 0
     aborted_seen: int = 0
     unexpected_uncommitted: int = 0
     examples: list[str] = field(default_factory=list)
@@ -55,6 +70,7 @@ class Verdict:
                 self.health_differences,
                 self.dead_letters_lost,
                 self.dead_letters_doubled,
+                self.receipt_differences,
                 self.unexpected_uncommitted,
             )
         )
@@ -64,19 +80,39 @@ class Verdict:
         self.examples += [f"{what}: {each}"[:LONGEST] for each in list(examples)[:SHOWN]]
 
 
-async def oracle(scene: Scene, playbook: Playbook, ends: Sequence[int]) -> list[Folded]:
-    """The pure fold of what the source topics hold, run to one end after the other (ms)."""
-    sources = [
-        await everything_in(scene.settings.bootstrap, scene.settings.topics.name(spec), scene.partitions)
-        for spec in SOURCES
-    ]
+async def oracle(
+    scene: Scene, playbook: Playbook, ends: Sequence[int], asked: Sequence[Sequence[int]] = ()
+) -> list[Folded]:
+    """The pure fold of what the source topics hold, run to one end after the other (ms).
+
+    asked: for each run, by partition, where `erasures` ended when it began. So far it obeys first.
+    """
+    sources = [await records_of(scene, spec) for spec in SOURCES]
+    erasures = await records_of(scene, ERASURES)
     folds = []
     for number in range(scene.partitions):
-        folded = pure_fold([source[number] for source in sources], playbook, ends[0])
-        for end in ends[1:]:
+        folded, obeyed = Folded(playbook, ends[0]), 0
+        for run, end in enumerate(ends):
+            upto = asked[run][number] if asked else 0
+            for request in erasures[number][obeyed:upto]:
+                folded.forget(request.key, asked_at(request), scene.settings.application_id)
+            obeyed = upto
+            if run == 0:
+                folded.fold([source[number] for source in sources])
             folded.reach(end)
         folds.append(folded)
     return folds
+
+
+def asked_at(request: Any) -> int:
+    """Up to when (ms) a record of `erasures` wants its customer forgotten."""
+    return since_epoch(decode_erasure(request.value).at)
+
+
+async def records_of(scene: Scene, spec: TopicSpec) -> list[list[Any]]:
+    """The committed records of a topic, by partition."""
+    name = scene.settings.topics.name(spec)
+    return await everything_in(scene.settings.bootstrap, name, scene.partitions)
 
 
 async def judge(scene: Scene, folds: Sequence[Folded]) -> Verdict:
@@ -101,6 +137,8 @@ async def judge(scene: Scene, folds: Sequence[Folded]) -> Verdict:
             lost, more = _differences(wanted, got)
             verdict.health_differences += max(1, len(lost) + len(more))
             verdict.note(f"health, partition {number}", [*lost, *more, "another order"][:SHOWN])
+    receipts = [fold.written.get(ERASURE_RECEIPTS.name, []) for fold in folds]
+    judge_receipts(verdict, receipts, await written(scene, ERASURE_RECEIPTS))
     for spec in DEAD_LETTERS:
         wanted_ids = _counted((fold.written.get(spec.name, []) for fold in folds), place_of)
         found_ids = _counted(await written(scene, spec), place_of)
@@ -113,8 +151,7 @@ async def judge(scene: Scene, folds: Sequence[Folded]) -> Verdict:
 
 
 async def _judge_state(verdict: Verdict, scene: Scene, folds: Sequence[Folded]) -> None:
-    name = scene.settings.topics.name(CHANGELOG)
-    changelog = await everything_in(scene.settings.bootstrap, name, scene.partitions)
+    changelog = await records_of(scene, CHANGELOG)
     for number, (fold, records) in enumerate(zip(folds, changelog, strict=True)):
         table = rebuilt(records)
         wrong = _different_customers(fold, table)
@@ -123,6 +160,8 @@ async def _judge_state(verdict: Verdict, scene: Scene, folds: Sequence[Folded]) 
         for source, position in enumerate(table.record.sources if table.record else ()):
             if position.end is not None and position.next_offset != position.end:
                 wrong.append(f"{SOURCES[source].name} at {position.next_offset}, not {position.end}")
+        if table.record is not None and table.record.erasures_end not in {None, table.record.erasures_next}:
+            wrong.append(f"erasures at {table.record.erasures_next}, not {table.record.erasures_end}")
         verdict.customers += len(fold.customers)
         verdict.state_differences += len(wrong)
         verdict.note(f"state, partition {number}", wrong)
@@ -163,6 +202,18 @@ def judge_triggers(
         ]
         verdict.altered += len(altered)
         verdict.note(f"{topic} altered", altered)
+
+
+def judge_receipts(
+    verdict: Verdict, expected: Sequence[Sequence[Written]], found: Sequence[Sequence[Written]]
+) -> None:
+    """Compare the receipts of erasures: one for each request, in the order of the requests."""
+    for number, (wanted, got) in enumerate(zip(expected, found, strict=True)):
+        verdict.erasures += len(wanted)
+        if list(wanted) != list(got):
+            lost, more = _differences(wanted, got)
+            verdict.receipt_differences += max(1, len(lost) + len(more))
+            verdict.note(f"receipts, partition {number}", [*lost, *more, "another order"])
 
 
 async def written(scene: Scene, spec: TopicSpec, *, committed: bool = True) -> list[list[Written]]:

@@ -1,6 +1,7 @@
 """The one function that decides: in which order, from what, and what becomes of a refused event."""
 
 import dataclasses
+from collections.abc import Callable
 
 import pytest
 
@@ -10,8 +11,8 @@ from streams.core.advance import advance
 from streams.core.model import Model
 from streams.core.playbook import DAY, LoginDecay, Playbook, Risk, SilentFor, SlaBreach
 from streams.core.step import Outcome
-from streams.core.stimuli import Elapsed
-from tests.streams.core.world import MODEL, START, World, login, order, refund, seen, ticket
+from streams.core.stimuli import Elapsed, Priority, Status
+from tests.streams.core.world import MODEL, START, Event, World, login, order, refund, seen, ticket
 
 SILENT = Playbook(model=MODEL, silent_for=SilentFor(days=(60,)))
 OTHER_MODEL = Model(r=0.9, alpha=4.0, a=0.5, b=2.0, p=6.28, q=3.62, gamma=14.98)
@@ -52,6 +53,28 @@ def test_a_late_event_prevents_what_lies_after_it_and_not_what_lies_before() -> 
     customer = advance("c", None, order(0), now=START, playbook=playbook).customer
     step = advance("c", customer, order(70 * DAY), now=START + 80 * DAY, playbook=playbook)
     assert [("raised", 60), ("cleared", 60)] == [(trigger.kind, trigger.step) for trigger in step.triggers]
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        (order(0), order),
+        (ticket(0, priority=Priority.URGENT), lambda at: ticket(at, Status.REPLIED)),
+        (login(0), login),
+    ],
+    ids=["order", "ticket", "login"],
+)
+def test_an_event_dated_ahead_of_the_clock_erases_nothing_either(
+    first: Event, then: Callable[[int], Event]
+) -> None:
+    """A worker's clock that is behind, or a producer's that is ahead, loses no alarm."""
+    playbook = dataclasses.replace(SILENT, sla_breach=SlaBreach(), login_decay=LoginDecay(min_logins=1))
+    before = advance("c", None, first, now=first.at, playbook=playbook)
+    second = then(before.wake_at + 1 - START)
+    behind = advance("c", before.customer, second, now=before.wake_at - 5000, playbook=playbook)
+    in_time = advance("c", before.customer, second, now=second.at, playbook=playbook)
+    assert ["raised", "cleared"] == [trigger.kind for trigger in behind.triggers]
+    assert in_time.customer == behind.customer
 
 
 def test_several_dues_fire_in_order_of_their_instants() -> None:
