@@ -24,7 +24,7 @@ import msgspec
 from agents.brokers import first_of, for_tests
 from agents.clients import quiet_client_logs
 from bench.bars import picture
-from bench.catalogue import ENGINES, Engine, Job
+from bench.catalogue import ENGINES, Engine, Job, forget_settings
 from bench.input import Size
 from bench.programs import PLACE
 from bench.report import Report, commit, machine
@@ -106,6 +106,7 @@ def main(words: Sequence[str]) -> int:
     """The command."""
     arguments = arguments_of(words)
     plan = plan_of(arguments)
+    forget_settings()
     quiet_client_logs()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="winback-bench-")))

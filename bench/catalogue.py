@@ -126,8 +126,13 @@ def _python(python: str | Path, module: str, options: list[str]) -> Command:
     return Command([str(python), "-m", module, *options], _environment())
 
 
+def forget_settings() -> None:
+    """Have this process know no setting of the user's own: it would change what is measured."""
+    for name in Settings.model_fields:
+        os.environ.pop(f"WINBACK_{name.upper()}", None)
+
+
 def _environment() -> dict[str, str]:
-    # A setting of the user's own would change what is measured.
     ours = {name: value for name, value in os.environ.items() if not name.startswith("WINBACK_")}
     return {**ours, "PYTHONPATH": str(ROOT)}
 

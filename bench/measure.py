@@ -27,6 +27,8 @@ from streams.settings import Settings
 
 _LOOK_SECONDS: Final = 0.02
 _TAIL_LINES: Final = 12
+_LONGEST_LINE: Final = 2**20
+"""Bytes; an engine may say a whole traceback on one."""
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
@@ -54,6 +56,7 @@ class _Seen:
     """What the engine's output has shown so far."""
 
     began: float | None = None
+    started: asyncio.Event = field(default_factory=asyncio.Event)
     finished: asyncio.Event = field(default_factory=asyncio.Event)
     cpu_at_start: float = 0.0
     broker_at_start: float = 0.0
@@ -86,7 +89,7 @@ async def measure(command: Command, watched: Watched, *, patience: float) -> tup
     an error, or ends without having folded everything.
     """
     process = await asyncio.create_subprocess_exec(
-        *command.words, env=dict(command.environment), stdout=PIPE, stderr=STDOUT
+        *command.words, env=dict(command.environment), stdout=PIPE, stderr=STDOUT, limit=_LONGEST_LINE
     )
     seen = _Seen()
     try:
@@ -120,6 +123,7 @@ async def _listen(process: Process, command: Command, watched: Watched, seen: _S
                 seen.began = at
                 seen.cpu_at_start = usage_of(process.pid).cpu_seconds
                 seen.broker_at_start = cpu_seconds_of(watched.broker)
+                seen.started.set()
             case command.finished:
                 seen.finished.set()
             case event if event == VERSIONS:
@@ -136,10 +140,11 @@ async def _watch(
     """Looks from the last record on; the first of each sight, and the newest."""
     looks: list[_Look] = []
     async with reader(watched.settings) as consumer:
-        finished = asyncio.create_task(seen.finished.wait())
-        await asyncio.wait([listening, finished], return_when=asyncio.FIRST_COMPLETED)
-        finished.cancel()
-        places = await _places(watched) if seen.finished.is_set() else []
+        await _first(seen.started, listening)
+        # Found now, while there is time: an engine has its topics made before it reads.
+        places = await _places(watched) if seen.started.is_set() else []
+        await _look(process, watched, consumer, places)
+        await _first(seen.finished, listening)
         while True:
             ended = listening.done()
             look = await _look(process, watched, consumer, places)
@@ -150,6 +155,13 @@ async def _watch(
             if ended:
                 return looks
             await asyncio.wait([listening], timeout=_LOOK_SECONDS)
+
+
+async def _first(event: asyncio.Event, listening: "asyncio.Task[None]") -> None:
+    """Until it has come, or nothing comes any more."""
+    waiting = asyncio.create_task(event.wait())
+    await asyncio.wait([listening, waiting], return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
 
 
 async def _places(watched: Watched) -> list[TopicPartition]:
@@ -166,18 +178,18 @@ async def _places(watched: Watched) -> list[TopicPartition]:
 async def _look(
     process: Process, watched: Watched, consumer: AIOKafkaConsumer, places: list[TopicPartition]
 ) -> _Look:
-    at = monotonic()
-    used, broker = usage_of(process.pid), cpu_seconds_of(watched.broker)
     ends = await consumer.end_offsets(places) if places else {}
-    return _Look(at, ends, used, broker)
+    return _Look(monotonic(), ends, usage_of(process.pid), cpu_seconds_of(watched.broker))
 
 
 def _figures(seen: _Seen, looks: Sequence[_Look]) -> Figures:
     assert seen.began is not None
-    last = next(look for look in looks if look.ends == looks[-1].ends)
+    number, last = next((at, look) for at, look in enumerate(looks) if look.ends == looks[-1].ends)
+    # A process that has ended meanwhile is not told of any more: what it had used before still counts.
+    used = max(look.used.cpu_seconds for look in looks[: number + 1])
     return Figures(
         seconds=last.at - seen.began,
-        cpu_seconds=last.used.cpu_seconds - seen.cpu_at_start,
+        cpu_seconds=max(0.0, used - seen.cpu_at_start),
         broker_cpu_seconds=last.broker - seen.broker_at_start,
         peak_megabytes=max(look.used.peak_megabytes for look in looks),
     )

@@ -24,7 +24,7 @@ import orjson
 from agents.brokers import first_of, for_tests
 from agents.clients import quiet_client_logs
 from bench.__main__ import chosen, say
-from bench.catalogue import Command, Engine, Order
+from bench.catalogue import Command, Engine, Order, forget_settings
 from bench.input import Size
 from bench.report import Result
 from bench.runs import Bench, Plan
@@ -73,6 +73,7 @@ def main() -> int:
     size = Size(arguments.events, arguments.customers, arguments.days)
     [engine] = chosen(WINBACK)
     plan = Plan([profiled(engine, arguments.profile)], ["retention"], size, slow=size, runs=1)
+    forget_settings()
     quiet_client_logs()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory()))
