@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test soak check format lock clean
+.PHONY: help setup demo test soak bench check format lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -12,7 +12,7 @@ LOCKS := requirements/build.lock requirements/dev.lock requirements/embedded.loc
 # The first Python on the path that is new enough; `make PYTHON=/path/to/python setup` names another.
 PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
 	"$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$name"; break; }; done)
-CODE := schemas streams agents tests $(wildcard bench/*.py) $(wildcard demo/*.py)
+CODE := schemas streams agents tests bench $(wildcard demo/*.py)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # With bytecode, or each start would compile all of them anew where PYTHONDONTWRITEBYTECODE is set.
 UV := $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python
@@ -58,6 +58,9 @@ BROKERS ?= 1
 soak: setup ## random faults against real workers: make soak FAULTS=50 SEEDS=1,2,3,4,5 BROKERS=3
 	@exec $(BIN)/python -m tests.kafka.faults.soak --faults $(FAULTS) --seeds $(SEEDS) --brokers $(BROKERS)
 
+bench: setup ## every engine at every job, in turn, on one real Kafka: make bench OPTIONS=--quick
+	@exec $(BIN)/python -m bench $(OPTIONS)
+
 check: setup ## ruff, mypy strict, and the contracts of imports
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --diff .
@@ -75,6 +78,8 @@ lock: setup ## take newer versions within pyproject.toml's bounds: make lock UPG
 	@echo noida-db | $(COMPILE) $(UPGRADE) - --output-file requirements/embedded.lock
 	@printf 'mypy\nsetuptools\n' | $(COMPILE) $(UPGRADE) --constraint requirements/dev.lock - \
 		--output-file requirements/compiled.lock
+	@printf 'confluent-kafka\nmsgspec\norjson\nquixstreams\n' | $(COMPILE) $(UPGRADE) - \
+		--output-file requirements/bench.lock
 	@printf 'hatchling\nuv\n' | $(COMPILE) $(UPGRADE) - --output-file requirements/build.lock
 
 clean: ## throw away what was installed and what was made

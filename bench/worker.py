@@ -2,124 +2,62 @@
 
     python -m bench.worker [--events N] [--customers N] [--days N] [--json] [--profile FILE]
 
-The input is made once a run (seeded): purchases of 200 to 300 bytes by customers who buy at random
-moments of the stretch of days. The worker is `winback worker` in a process of its own with the event
-clock, so what is measured is everything: Kafka, decode, validation, merge, every rule, deadlines,
-CloudEvents out, one transaction a batch and partition. Timed from the first to the last record
-folded, by the worker's own counter, looked at ten times a second.
+It is the line `winback` of `make bench`'s job *retention*, alone: bench/input.py makes the purchases,
+bench/measure.py says what is timed. The worker is `winback worker` in a process of its own with the
+event clock, so what is measured is everything: Kafka, decode, validation, merge, every rule,
+deadlines, CloudEvents out, one transaction a batch and partition. With --profile (which needs py-spy)
+the CPU seconds and the memory are the profiler's.
 """
 
 import argparse
 import asyncio
 import os
-import random
-import resource
 import sys
-from collections.abc import Iterator
-from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import aiohttp
 import orjson
-from prometheus_client.parser import text_string_to_metric_families
 
 from agents.brokers import first_of, for_tests
-from agents.brokers.broker import free_ports
-from agents.configuration import environment_of
-from agents.produce import send_records
-from agents.topics import create_topics
-from schemas.topics import PURCHASES
-from streams.clock import monotonic, wall_ms
-from streams.settings import Settings
+from agents.clients import quiet_client_logs
+from bench.__main__ import chosen, say
+from bench.catalogue import Command, Engine, Order, forget_settings
+from bench.input import Size
+from bench.report import Result
+from bench.runs import Bench, Plan
+from bench.table import WINBACK
+from bench.usage import descendants
 
-START = datetime(2026, 1, 1, tzinfo=UTC)
 BAR = 50_000
-PLAYBOOK = "[rules.silent_for]\nenabled = true\n"
-"""The packaged rules, and the one that is off among them."""
 
 
-def purchases(events: int, customers: int, days: int, seed: int = 1) -> Iterator[tuple[bytes, bytes]]:
-    """Keys and values in the order of time."""
-    draw = random.Random(seed)
-    step = timedelta(days=days) / events
-    for number in range(events):
-        customer = f"customer-{draw.randrange(customers):07d}"
-        body = {
-            "id": f"evt-{draw.getrandbits(64):016x}-{number:09d}",
-            "customer_id": customer,
-            "occurred_at": (START + number * step).isoformat(timespec="milliseconds"),
-            "order_id": f"order-{number:09d}",
-            "amount_minor": draw.randrange(500, 20_000),
-            "currency": "USD",
-            "kind": "purchase",
-            "channel": "web",
-        }
-        yield customer.encode(), orjson.dumps(body)
-
-
-async def measure(settings: Settings, events: int, *, profile: Path | None) -> dict[str, float]:
-    """Run the worker over what the topics hold; events/s, CPU seconds a million, triggers, memory."""
-    [port] = free_ports(1)
-    environment = {**os.environ, **environment_of(settings), "WINBACK_HTTP_PORT": str(port)}
-    command = [sys.executable, "-m", "agents", "worker", "--until-done"]
-    if profile is not None:
-        command = ["py-spy", "record", "-f", "raw", "-r", "200", "-o", str(profile), "--", *command]
-    worker = await asyncio.create_subprocess_exec(
-        *command, env=environment, stdout=asyncio.subprocess.DEVNULL
-    )
-    began: float | None = None
-    first = last = ended = 0.0
-    triggers = 0.0
-    async with aiohttp.ClientSession() as session:
-        while worker.returncode is None:
-            await asyncio.sleep(0.1)  # each look costs the worker some milliseconds
-            with suppress(aiohttp.ClientError):
-                async with session.get(f"http://127.0.0.1:{port}/metrics") as response:
-                    counts = _counts(await response.text())
-                folded = counts["winback_records_total"]
-                triggers = counts["winback_triggers_total"]
-                if folded and began is None:
-                    began, first = monotonic(), folded
-                if folded > last:
-                    last, ended = folded, monotonic()
-    # It may have ended before the very last records were seen to be counted.
-    if worker.returncode or began is None or last < 0.9 * events:
-        raise SystemExit("the worker did not get through")
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+def figures(result: Result) -> dict[str, float]:
+    """What the run took, by name."""
+    [rate] = result.rates
     return {
-        "events_per_second": (last - first) / (ended - began),
-        "cpu_seconds_per_million": (used.ru_utime + used.ru_stime) / events * 1e6,
-        "triggers_per_event": triggers / events,
-        "peak_megabytes": used.ru_maxrss / 1024,
+        "events_per_second": rate,
+        "cpu_seconds_per_million": result.cpu_per_million,
+        "broker_cpu_seconds_per_million": result.broker_cpu_per_million,
+        "triggers_per_event": result.triggers / result.events,
+        "peak_megabytes": result.peak_megabytes,
     }
 
 
-def _counts(metrics: str) -> dict[str, float]:
-    totals = {"winback_records_total": 0.0, "winback_triggers_total": 0.0}
-    for family in text_string_to_metric_families(metrics):
-        for sample in family.samples:
-            if sample.name in totals:
-                totals[sample.name] += sample.value
-    return totals
+def profiled(engine: Engine, into: Path | None) -> Engine:
+    """The engine under a profiler that writes collapsed stacks; as it is where none are wanted."""
+    if into is None:
+        return engine
+    plain: Callable[[Order], Command] = engine.command
+    profiler = ["py-spy", "record", "-f", "raw", "-r", "200", "-o", str(into), "--"]
 
+    def command(order: Order) -> Command:
+        found = plain(order)
+        return replace(found, words=[*profiler, *found.words])
 
-async def bench(bootstrap: str, arguments: argparse.Namespace, playbook: Path) -> dict[str, float]:
-    """Make topics and input, run the worker, say what it took."""
-    name = f"bench-{wall_ms():x}"
-    settings = Settings(
-        bootstrap=bootstrap,
-        application_id=name,
-        topic_prefix=f"{name}-",
-        playbook=playbook,
-        clock="event",
-        end_instant=START + timedelta(days=arguments.days),
-    )
-    await create_topics(settings)
-    records = purchases(arguments.events, arguments.customers, arguments.days)
-    await send_records(settings, settings.topics.name(PURCHASES), records)
-    return await measure(settings, arguments.events, profile=arguments.profile)
+    return replace(engine, command=command)
 
 
 def main() -> int:
@@ -132,25 +70,29 @@ def main() -> int:
     parser.add_argument("--profile", type=Path, help="write collapsed stacks there (needs py-spy)")
     parser.add_argument("--bootstrap", help="a Kafka that runs already")
     arguments = parser.parse_args()
-    with TemporaryDirectory() as folder:
-        playbook = Path(folder) / "playbook.toml"
-        playbook.write_text(PLAYBOOK)
-        if arguments.bootstrap:
-            result = asyncio.run(bench(arguments.bootstrap, arguments, playbook))
-        else:
-            with first_of(for_tests(), say=lambda line: print(line, file=sys.stderr)) as bootstrap:
-                result = asyncio.run(bench(bootstrap, arguments, playbook))
+    size = Size(arguments.events, arguments.customers, arguments.days)
+    [engine] = chosen(WINBACK)
+    plan = Plan([profiled(engine, arguments.profile)], ["retention"], size, slow=size, runs=1)
+    forget_settings()
+    quiet_client_logs()
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory()))
+        broker = arguments.bootstrap or stack.enter_context(first_of(for_tests(), say=say))
+        bench = Bench(broker, plan, folder, say, broker_processes=descendants(os.getpid()))
+        [result] = asyncio.run(bench.run())
+    if result.failed:
+        raise SystemExit(f"the worker did not get through: {result.failed}")
+    found = figures(result)
     if arguments.json:
-        print(orjson.dumps(result).decode())
+        print(orjson.dumps(found).decode())
     else:
-        print(
-            f"{arguments.events:,} purchases of {arguments.customers:,} customers over {arguments.days} days"
-        )
-        print(f"  {result['events_per_second']:>10,.0f} events/s (bar: {BAR:,})")
-        print(f"  {result['cpu_seconds_per_million']:>10.1f} CPU seconds a million")
-        print(f"  {result['triggers_per_event']:>10.3f} triggers an event")
-        print(f"  {result['peak_megabytes']:>10.0f} MB at most")
-    return result["events_per_second"] < BAR
+        print(f"{size.events:,} purchases of {size.customers:,} customers over {size.days} days")
+        print(f"  {found['events_per_second']:>10,.0f} events/s (bar: {BAR:,})")
+        print(f"  {found['cpu_seconds_per_million']:>10.1f} CPU seconds a million")
+        print(f"  {found['broker_cpu_seconds_per_million']:>10.1f} of the broker's")
+        print(f"  {found['triggers_per_event']:>10.3f} triggers an event")
+        print(f"  {found['peak_megabytes']:>10.0f} MB at most")
+    return found["events_per_second"] < BAR
 
 
 if __name__ == "__main__":
