@@ -1,0 +1,1 @@
+"""What the benchmark computes, apart from what it runs."""
