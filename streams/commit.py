@@ -17,6 +17,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import InvalidProducerEpoch, InvalidProducerIdMapping, KafkaError, ProducerFenced
+from aiokafka.producer import sender
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -30,6 +31,12 @@ from streams.settings import Settings
 
 BATCH_BYTES = 900_000
 """Of one record batch: below the broker's default limit of one megabyte."""
+MARKERS_SECONDS = 0.002
+"""A transaction that begins while the broker still writes the markers of the one before is refused, and
+tried again after so long. They take it a millisecond or two; aiokafka would wait for twenty."""
+
+# There is no argument for it. Only what tries to begin a transaction reads it.
+sender.BACKOFF_OVERRIDE = MARKERS_SECONDS
 
 
 class Record(Struct, frozen=True, gc=False):
