@@ -29,7 +29,7 @@ from agents.brokers.broker import free_ports
 from agents.configuration import environment_of
 from agents.produce import send_records
 from agents.topics import create_topics
-from bench.worker import START, purchases
+from bench.input import START, Size, purchases
 from schemas.topics import CHANGELOG, PURCHASES
 from streams.clock import monotonic, wall_ms
 from streams.settings import Settings
@@ -155,7 +155,7 @@ async def bench(bootstrap: str, arguments: argparse.Namespace) -> dict[str, dict
     )
     await create_topics(settings)
     # Drawn of some more, so many are known long before the end.
-    records = purchases(arguments.events, arguments.customers * 5 // 4, DAYS)
+    records = purchases(Size(arguments.events, arguments.customers * 5 // 4, DAYS))
     await send_records(settings, settings.topics.name(PURCHASES), records)
     results: dict[str, dict[str, float]] = {}
     for accident in (leave, kill):
