@@ -16,7 +16,7 @@ from aiokafka.errors import (
 )
 
 from schemas.errors import ConfigurationError, Fatal, TopicsError
-from streams.connection import admin, client_arguments, partition_counts, start, translated
+from streams.connection import admin, client_arguments, partition_counts, start, stop, translated
 from streams.settings import Settings
 
 BATCH_BYTES: Final = 256 * 1024
@@ -71,7 +71,7 @@ async def reader(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
         try:
             yield client
         finally:
-            await client.stop()
+            await stop(client)
 
 
 async def group_clients(settings: Settings) -> list[str]:

@@ -4,6 +4,7 @@ A run sees what stands committed in the topics when it begins. A letter that com
 as one that a replay brings back at once, is left for the next run: nothing goes round in circles.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -150,15 +151,16 @@ async def stretches(consumer: AIOKafkaConsumer, settings: Settings, selection: S
     places = [TopicPartition(topic, number) for topic in sources for number in range(counts[topic])]
     # Reading committed, the end is the last stable offset: no open transaction is waited for.
     consumer.assign(places)
-    begins = await consumer.beginning_offsets(places)
-    ends = await consumer.end_offsets(places)
-    if selection.since is not None:
-        # All before the first that is as new are older, whatever the order of those after it.
-        found = await consumer.offsets_for_times(dict.fromkeys(places, selection.since))
-        begins = {
-            place: ends[place] if (at := found[place]) is None else max(begins[place], at.offset)
-            for place in places
-        }
+    async with asyncio.timeout(PATIENCE):  # aiokafka would wait for a partition's leader for ever
+        begins = await consumer.beginning_offsets(places)
+        ends = await consumer.end_offsets(places)
+        if selection.since is not None:
+            # All before the first that is as new are older, whatever the order of those after it.
+            found = await consumer.offsets_for_times(dict.fromkeys(places, selection.since))
+            begins = {
+                place: ends[place] if (at := found[place]) is None else max(begins[place], at.offset)
+                for place in places
+            }
     return [
         Stretch(sources[place.topic], place, begins[place], ends[place])
         for place in places

@@ -15,7 +15,7 @@ from agents.console import output, print_line, print_note
 from schemas.errors import BrokerUnreachable
 from schemas.topics import CHANGELOG, CHURN_RISK, CUSTOMER_HEALTH, DEAD_LETTERS, SOURCES, WIN_BACK
 from streams.clock import monotonic
-from streams.connection import client_arguments, start
+from streams.connection import client_arguments, start, stop
 from streams.core.rules import ABOUT
 from streams.replay import ReplaySettings
 from streams.settings import Settings
@@ -165,7 +165,7 @@ async def _stable_ends(
                 )
             await asyncio.sleep(_LOOK_SECONDS)
     finally:
-        await plain.stop()
+        await stop(plain)
 
 
 def _written(moment: datetime | None) -> str:

@@ -11,7 +11,6 @@ partition's changelog since: else another worker took it over, and the broker co
 
 from asyncio import Future
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,7 +25,7 @@ from schemas.errors import BrokerUnreachable, Fatal, Fenced, WinbackError
 from schemas.record import PARTITION_KEY
 from schemas.topics import CHANGELOG
 from streams.changelog import ChangelogReader, Moved
-from streams.connection import client_arguments, start, translated
+from streams.connection import client_arguments, start, stop, translated
 from streams.settings import Settings
 
 BATCH_BYTES = 900_000
@@ -90,8 +89,7 @@ class Committer:
         """Let the producer go; an open transaction is aborted by whoever fences next."""
         producer, self._producer = self._producer, None
         if producer is not None:
-            with suppress(KafkaError):
-                await producer.stop()
+            await stop(producer)
 
     async def commit(self, changes: Changes) -> None:
         """Write everything in one transaction.
@@ -159,7 +157,7 @@ class Committer:
         except Moved:
             written = True
         finally:
-            await reader.stop()
+            await stop(reader)
         if written:
             raise Fenced(f"partition {partition} was taken over by another worker while this one was idle")
 

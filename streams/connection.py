@@ -19,6 +19,10 @@ from streams.settings import Settings
 
 START_SECONDS = 10.0
 """How long a client may take to reach its brokers before they count as unreachable."""
+STOP_SECONDS = 5.0
+"""How long a client may take to say goodbye."""
+ABANDON_SECONDS = 1.0
+"""The same where there is an error to tell."""
 
 
 class Startable(Protocol):
@@ -83,12 +87,21 @@ async def start(client: AnyClient, settings: Settings, *, seconds: float = START
     try:
         await asyncio.wait_for(client.start(), seconds)
     except (kafka.KafkaError, OSError, TimeoutError) as error:
-        await _abandon(client.stop)
+        await stop(client, seconds=ABANDON_SECONDS)
         raise translated(error, settings) from error
     except BaseException:
-        await _abandon(client.stop)
+        await stop(client, seconds=ABANDON_SECONDS)
         raise
     return client
+
+
+async def stop(client: Startable, *, seconds: float = STOP_SECONDS) -> None:
+    """Stop a client, whatever its broker does: what cannot be closed within `seconds` is left.
+
+    aiokafka waits for tasks of its own, which may themselves wait for a broker that is gone, and may
+    let out that it cancelled them.
+    """
+    await _close(client.stop, seconds)
 
 
 @asynccontextmanager
@@ -101,13 +114,17 @@ async def admin(settings: Settings, *, seconds: float = START_SECONDS) -> AsyncI
     except (kafka.KafkaError, OSError, TimeoutError) as error:
         raise translated(error, settings) from error
     finally:
-        await _abandon(client.close)
+        await _close(client.close, ABANDON_SECONDS)
 
 
-async def _abandon(close: Callable[[], Any]) -> None:
-    # What cannot be closed within a second is left to the garbage collector: there is an error to tell.
-    with suppress(kafka.KafkaError, OSError, TimeoutError):
-        await asyncio.wait_for(close(), 1.0)
+async def _close(close: Callable[[], Any], seconds: float) -> None:
+    task = asyncio.current_task()
+    try:
+        with suppress(kafka.KafkaError, OSError, TimeoutError):
+            await asyncio.wait_for(close(), seconds)
+    except asyncio.CancelledError:
+        if task is None or task.cancelling():
+            raise
 
 
 async def partition_counts(settings: Settings, topics: Iterable[str]) -> dict[str, int]:

@@ -23,7 +23,7 @@ from schemas.record import STUB
 from schemas.topics import ERASURES, SOURCES
 from streams.checked import Asked
 from streams.clock import monotonic
-from streams.connection import client_arguments, start, translated
+from streams.connection import client_arguments, start, stop, translated
 from streams.core.message import since_epoch
 from streams.intake import CLOCK_TOLERANCE_MS
 from streams.settings import Settings
@@ -156,7 +156,7 @@ class ErasureReader:
         """Disconnect."""
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
-            await consumer.stop()
+            await stop(consumer)
 
     async def _connect(self) -> AIOKafkaConsumer:
         if self._consumer is None:

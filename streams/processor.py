@@ -22,7 +22,7 @@ from schemas.record import STUB
 from schemas.topics import CHANGELOG, ERASURES, SOURCES
 from streams.clock import wall_ms
 from streams.commit import Committer
-from streams.connection import client_arguments, start
+from streams.connection import client_arguments, start, stop
 from streams.core.lifecycle import LABELS
 from streams.core.message import since_epoch
 from streams.core.playbook import Playbook
@@ -404,7 +404,7 @@ class Processor:
                 first = await first_dated(consumer, self._terms.run.begin, first, ends)
             return {TP(tp.topic, tp.partition): (first[tp], ends[tp]) for tp in tps}
         finally:
-            await consumer.stop()
+            await stop(consumer)
 
     def _offsets(self) -> dict[TP, int]:
         return {

@@ -36,7 +36,7 @@ from schemas.record import (
 )
 from streams.changelog import STALLED_SECONDS, ChangelogReader, Moved
 from streams.clock import monotonic
-from streams.connection import start
+from streams.connection import start, stop
 from streams.lineage import SOURCES_HEADER, Lineage, unpack_lineage
 from streams.metrics import QuarantineReason
 from streams.record_batches import Batch, reader_of, salvage
@@ -158,7 +158,7 @@ async def load(
         loads = {part: ShardLoad(shards.setdefault(part, Shard()), topic, part) for part in wanted}
         await _read(reader, loads, progress)
     finally:
-        await reader.stop()
+        await stop(reader)
     for part in wanted:
         await read_heads(shards[part])
         progress()
@@ -175,7 +175,7 @@ async def newest_position(settings: Settings, topic: str, partition: int) -> Sha
     try:
         first, end = (await reader.bounds([partition]))[partition]
     finally:
-        await reader.stop()
+        await stop(reader)
     back = _NEAR_THE_END
     while True:
         at = max(first, end - back)

@@ -21,7 +21,7 @@ from aiokafka.protocol.types import (
     TaggedFields,
 )
 
-from streams.connection import client_arguments, start, translated
+from streams.connection import client_arguments, start, stop, translated
 from streams.settings import Settings
 
 
@@ -59,7 +59,7 @@ async def ask_identities(settings: Settings, topics: Iterable[str]) -> dict[str,
     except kafka.KafkaError as error:
         raise translated(error, settings) from error
     finally:
-        await connection.stop()
+        await stop(connection)
 
 
 class _Connection:
