@@ -98,8 +98,12 @@ def arguments_of(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--jobs", default=",".join(get_args(Job)))
     parser.add_argument("--only", default="", help="these engines alone")
     parser.add_argument("--bootstrap", help="a Kafka that runs already; its CPU seconds then stay unknown")
-    parser.add_argument("--into", type=Path, default=PLACE, help="where the files go")
-    return parser.parse_args(words)
+    parser.add_argument("--into", type=Path, help="where the files go: var/bench, or var/bench/quick")
+    arguments = parser.parse_args(words)
+    if arguments.into is None:
+        # A glance at whether it runs shall not throw away what took an hour.
+        arguments.into = PLACE / "quick" if arguments.quick else PLACE
+    return arguments
 
 
 def main(words: Sequence[str]) -> int:
