@@ -98,8 +98,12 @@ def arguments_of(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--jobs", default=",".join(get_args(Job)))
     parser.add_argument("--only", default="", help="these engines alone")
     parser.add_argument("--bootstrap", help="a Kafka that runs already; its CPU seconds then stay unknown")
-    parser.add_argument("--into", type=Path, default=PLACE, help="where the files go")
-    return parser.parse_args(words)
+    parser.add_argument("--into", type=Path, help="where the files go: var/bench, or var/bench/quick")
+    arguments = parser.parse_args(words)
+    if arguments.into is None:
+        # A glance at whether it runs shall not throw away what took an hour.
+        arguments.into = PLACE / "quick" if arguments.quick else PLACE
+    return arguments
 
 
 def main(words: Sequence[str]) -> int:
@@ -111,7 +115,8 @@ def main(words: Sequence[str]) -> int:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="winback-bench-")))
         broker, title = arguments.bootstrap, "a given Kafka"
-        load = os.getloadavg()[0]
+        # As things stand now: whoever goes on working meanwhile changes none of it.
+        load, measured = os.getloadavg()[0], commit()
         if broker is None:
             told: list[str] = []
             broker = stack.enter_context(first_of(for_tests(), say=told.append))
@@ -120,7 +125,7 @@ def main(words: Sequence[str]) -> int:
         bench = Bench(broker, plan, folder, say, broker_processes=descendants(os.getpid()))
         results = asyncio.run(bench.run())
         report = Report(
-            commit=commit(),
+            commit=measured,
             machine=machine(),
             broker=title,
             load=load,

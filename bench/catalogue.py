@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -61,12 +61,14 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A program to run. started, finished: the events that its lines announce."""
+    """A program to run. started, finished: the events that its lines announce. writes: whether it
+    writes anything."""
 
     words: Sequence[str]
     environment: Mapping[str, str]
     started: str = "started"
     finished: str = "finished"
+    writes: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +117,11 @@ def _kafka_streams(guarantee: str, threads: int, cache_megabytes: int) -> Callab
 def _drain(client: str) -> Callable[[Order], Command]:
     def command(order: Order) -> Command:
         if client == "java":
-            return Command([*java_of_peers(), *order.options()], _environment())
+            return Command([*java_of_peers(), *order.options()], _environment(), writes=False)
         python = sys.executable if client == "aiokafka" else python_of_peers()
-        return _python(python, "bench.peers.drain", [*order.options(), "--job", client])
+        return replace(
+            _python(python, "bench.peers.drain", [*order.options(), "--job", client]), writes=False
+        )
 
     return command
 

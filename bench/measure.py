@@ -4,6 +4,7 @@ The clock starts when the engine says that its first record is at hand. It stops
 engine writes, its changelog and its triggers, is readable by a consumer that reads committed: that is
 looked at from the moment on at which it says that the last record is folded, every 20 ms, until it
 has ended; the first look that saw the final offsets counts. So nobody is faster for committing late.
+For who writes nothing it stops with the last record.
 CPU seconds are those between these two instants, of the engine's process and of the broker's.
 """
 
@@ -58,6 +59,7 @@ class _Seen:
     began: float | None = None
     started: asyncio.Event = field(default_factory=asyncio.Event)
     finished: asyncio.Event = field(default_factory=asyncio.Event)
+    last_folded: "_Look | None" = None
     cpu_at_start: float = 0.0
     broker_at_start: float = 0.0
     versions: dict[str, str] = field(default_factory=dict)
@@ -95,7 +97,7 @@ async def measure(command: Command, watched: Watched, *, patience: float) -> tup
     try:
         async with asyncio.timeout(patience):
             listening = asyncio.create_task(_listen(process, command, watched, seen))
-            looks = await _watch(process, watched, seen, listening)
+            looks = await _watch(process, watched, seen, listening) if command.writes else []
             await listening
             await process.wait()
     except TimeoutError as error:
@@ -106,9 +108,9 @@ async def measure(command: Command, watched: Watched, *, patience: float) -> tup
             await process.wait()
     if process.returncode:
         raise Failed(f"it ended with exit code {process.returncode}", seen.tail)
-    if seen.began is None or not seen.finished.is_set():
+    if seen.began is None or seen.last_folded is None:
         raise Failed("it ended before it was done", seen.tail)
-    return _figures(seen, looks), seen.versions
+    return _figures(seen, seen.last_folded, looks), seen.versions
 
 
 async def _listen(process: Process, command: Command, watched: Watched, seen: _Seen) -> None:
@@ -125,6 +127,8 @@ async def _listen(process: Process, command: Command, watched: Watched, seen: _S
                 seen.broker_at_start = cpu_seconds_of(watched.broker)
                 seen.started.set()
             case command.finished:
+                broker = cpu_seconds_of(watched.broker)
+                seen.last_folded = _Look(at, {}, usage_of(process.pid), broker)
                 seen.finished.set()
             case event if event == VERSIONS:
                 seen.versions |= said
@@ -182,9 +186,12 @@ async def _look(
     return _Look(monotonic(), ends, usage_of(process.pid), cpu_seconds_of(watched.broker))
 
 
-def _figures(seen: _Seen, looks: Sequence[_Look]) -> Figures:
+def _figures(seen: _Seen, last_folded: _Look, looks: Sequence[_Look]) -> Figures:
     assert seen.began is not None
-    number, last = next((at, look) for at, look in enumerate(looks) if look.ends == looks[-1].ends)
+    number, last = next(
+        ((at, look) for at, look in enumerate(looks, 1) if look.ends == looks[-1].ends), (0, last_folded)
+    )
+    looks = [last_folded, *looks]
     # A process that has ended meanwhile is not told of any more: what it had used before still counts.
     used = max(look.used.cpu_seconds for look in looks[: number + 1])
     return Figures(

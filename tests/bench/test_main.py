@@ -25,6 +25,7 @@ def test_quick_is_one_small_run() -> None:
     """Of every engine all the same."""
     quick, full = plan_of(arguments_of(["--quick"])), plan_of(arguments_of([]))
     assert 1 == quick.runs
+    assert arguments_of([]).into != arguments_of(["--quick"]).into
     assert quick.size.events <= 20_000
     assert full.pairs() == quick.pairs()
 
