@@ -18,7 +18,7 @@ PICTURES = ROOT / "docs" / "pictures"
 
 
 def provenance(note: str = "") -> dict[str, Any]:
-    """Commit, machine, versions, whether workers run compiled code, and what else is to be known of the run."""
+    """Commit, machine, versions, whether workers run compiled code, and what else is to be known."""
     return {
         "note": note,
         "commit": _commit(),
