@@ -262,7 +262,7 @@ async def bench(bootstrap: str, arguments: argparse.Namespace) -> dict[str, Any]
     """All loads, one after the other."""
     with progress_bar() as bar:
         loads = [await measure(bootstrap, rate, arguments.seconds, bar) for rate in arguments.rates]
-    return {**provenance(), "loads": loads}
+    return {**provenance(arguments.note), "loads": loads}
 
 
 def draw(result: Mapping[str, Any], folder: Path = PICTURES) -> None:
@@ -311,6 +311,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60.0, help="of each load, after the warm-up")
     parser.add_argument("--json", action="store_true", help="for programs")
     parser.add_argument("--draw", action="store_true", help="draw the pictures in docs/ anew")
+    parser.add_argument("--note", default="", help="what a reader must know of this run: for the captions")
     parser.add_argument("--bootstrap", help="a Kafka that runs already")
     arguments = parser.parse_args()
     quiet_client_logs()

@@ -12,7 +12,7 @@ _FONT: Final = "system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-ser
 _INK, _LINE, _BAR = "#7d8590", "#2f6fae", "#b32d42"
 """Each can be seen on white and on black."""
 _WIDTH: Final = 760
-_LEFT, _RIGHT = 70, 20
+_LEFT, _RIGHT = 70, 40
 _PLOT: Final = _WIDTH - _LEFT - _RIGHT
 
 
@@ -99,7 +99,8 @@ def curves(title: str, panels: Sequence[Curve], caption: str) -> str:
             here = floor - room * y / most
             body += [
                 f'  <circle cx="{across(x):.1f}" cy="{here:.1f}" r="4" fill="{_LINE}"/>',
-                _text(across(x), here - 9, _figure(y), anchor="middle"),
+                # Beneath the point where there is room: above it a bar may run.
+                _text(across(x), here + 18 if y > most / 3 else here - 9, _figure(y), anchor="middle"),
                 _text(across(x), floor + 16, f"{x:,.0f}", anchor="middle"),
             ]
     return _svg(title, body, 50 + len(panels) * height, caption)

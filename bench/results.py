@@ -17,9 +17,10 @@ KEPT = ROOT / "var" / "bench"
 PICTURES = ROOT / "docs" / "pictures"
 
 
-def provenance() -> dict[str, Any]:
-    """Commit, machine, versions, and whether workers run compiled code."""
+def provenance(note: str = "") -> dict[str, Any]:
+    """Commit, machine, versions, whether workers run compiled code, and what else is to be known."""
     return {
+        "note": note,
         "commit": _commit(),
         "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": machine(),
@@ -41,7 +42,7 @@ def caption(made: dict[str, Any]) -> str:
     code = "compiled" if made["compiled"] else "plain Python"
     return (
         f"Commit {made['commit']}, {made['made_at'][:10]}; {made['machine']}, shared by broker, worker and "
-        f"load; Python {made['python']}, {code}"
+        f"load; Python {made['python']}, {code}" + (f"; {made['note']}" if made.get("note") else "")
     )
 
 

@@ -50,7 +50,7 @@ ASLEEP_BAR = 0.01
 TWO_BAR = 1.1
 """CPU seconds an event of two workers, as a multiple of one's."""
 REPEATED = 100_000
-"""Up to so many customers the run is short, and done three times."""
+"""The size that others are compared with. Up to here a run is short, and done several times."""
 SETTLE_SECONDS = 10.0
 GATHER_MS = "3000"
 """How long the broker waits for a second worker before it gives all partitions to the first."""
@@ -96,6 +96,8 @@ async def awake(
     settings, sent = await prepared(bootstrap, members, end, customers, events)
     async with worker(settings) as running:
         [(first, last)] = await folded_by([running], sent)
+    if first.folded == last.folded:
+        raise SystemExit(f"{sent:,} events were folded before the first look: give more --events")
     return {
         "customers": customers,
         "events": sent,
@@ -135,8 +137,9 @@ async def empty_megabytes(bootstrap: str) -> float:
 
 async def asleep(
     bootstrap: str, members: Sequence[Member], end: int, customers: int, seconds: float
-) -> float:
-    """The share of a core that a worker takes which has nothing to do.
+) -> tuple[float, float]:
+    """The share of a core that a worker takes which has nothing to do, and its megabytes: nothing is
+    fetched, so they are those of its customers alone.
 
     members: as of `end`, an instant in the future: the clock does not reach their deadlines.
     """
@@ -151,7 +154,7 @@ async def asleep(
         after = await running.ready()
     if after["winback_deadlines_pending"] < 0.5 * customers or after["winback_triggers_total"]:
         raise SystemExit("the deadlines were not asleep")
-    return (after.cpu_seconds - before.cpu_seconds) / (after.read_at - before.read_at)
+    return (after.cpu_seconds - before.cpu_seconds) / (after.read_at - before.read_at), after.megabytes
 
 
 # ------------------------------------------------------------------------------- two against one
@@ -236,6 +239,7 @@ def table(result: Mapping[str, Any]) -> str:
         lines.append(
             f"idle: {idle['share']:.2%} of a core with {idle['customers']:,} customers asleep, "
             f"{idle['empty_share']:.2%} with none (bar: {ASLEEP_BAR:.0%} more)"
+            + (f"; {idle['megabytes']:,.0f} MB" if "megabytes" in idle else "")
         )
     lines += [
         f"{crew['workers']:.0f} worker(s): {crew['cpu_seconds_per_million']:.1f} CPU s/million, the broker "
@@ -269,7 +273,7 @@ async def bench(bootstrap: str, arguments: argparse.Namespace) -> dict[str, Any]
     playbook = load_playbook(None, None)
     today = wall_ms() // DAY_MS * DAY_MS
     result: dict[str, Any] = {
-        **provenance(),
+        **provenance(arguments.note),
         "fetch_max_records": Settings.model_fields["fetch_max_records"].default,
         "sizes": [],
         "crews": [],
@@ -283,16 +287,24 @@ async def bench(bootstrap: str, arguments: argparse.Namespace) -> dict[str, Any]
             result["empty_megabytes"] = await empty_megabytes(bootstrap)
             for customers in arguments.sizes:
                 runs = []
-                for _ in bar.track(range(3 if customers <= REPEATED else 1), description=f"{customers:,}"):
+                for _ in bar.track(
+                    range(arguments.runs if customers <= REPEATED else 1), description=f"{customers:,}"
+                ):
                     runs.append(await awake(bootstrap, members, end, customers, arguments.events))  # noqa: PERF401
                 result["sizes"].append(median(runs))
+                keep("scale", result)  # what may take an hour is not lost with its last minute
         if arguments.asleep:
             end = today + 2 * DAY_MS
             members = await _told(bar, playbook, end)
             shares = []
             for customers in bar.track((0, arguments.asleep), description="asleep"):
                 shares.append(await asleep(bootstrap, members, end, customers, arguments.seconds))  # noqa: PERF401
-            result["asleep"] = {"customers": arguments.asleep, "empty_share": shares[0], "share": shares[1]}
+            result["asleep"] = {
+                "customers": arguments.asleep,
+                "empty_share": shares[0][0],
+                "share": shares[1][0],
+                "megabytes": shares[1][1],
+            }
         if arguments.together:
             end = today - (FUTURE_DAYS + 2) * DAY_MS
             members = await _told(bar, playbook, end)
@@ -314,11 +326,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.scale", description=__doc__.partition("\n")[0])
     parser.add_argument("--sizes", type=_numbers, default=SIZES, help="customers, by commas; '' for none")
     parser.add_argument("--events", type=int, default=500_000, help="of each size, at most")
+    parser.add_argument("--runs", type=int, default=3, help=f"of each size up to {REPEATED:,}")
     parser.add_argument("--asleep", type=int, default=ASLEEP, help="sleeping customers; 0 leaves it out")
     parser.add_argument("--seconds", type=float, default=60.0, help="of sleep")
     parser.add_argument("--together", type=int, default=500_000, help="events for one worker and for two")
     parser.add_argument("--json", action="store_true", help="for programs")
     parser.add_argument("--draw", action="store_true", help="draw the picture in docs/ anew")
+    parser.add_argument("--note", default="", help="what a reader must know of this run: for the captions")
     parser.add_argument("--bootstrap", help="a Kafka that runs already")
     arguments = parser.parse_args()
     quiet_client_logs()
