@@ -13,6 +13,7 @@ the stated instant.
 import asyncio
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import NamedTuple, Protocol
 
 from schemas.customer import LONG_AGO, PartitionRecord
@@ -192,15 +193,36 @@ class Partition:
             work = self._fold.begin(wall_ms())
             began = monotonic()
             finished = await self._work_on(work)
+            worked = monotonic() - began
+            while not finished and await self._more_comes(work, began + self._terms.linger_seconds):
+                again = monotonic()
+                finished = await self._work_on(work)
+                worked += monotonic() - again
             if work.empty and (self.finished or not finished):
                 return None
+            closing = monotonic()
             self._fold.close(work)
             folded = monotonic()
             await self._writer.commit(work.changes)
             self._fold.settle(work)
             self.finished = finished
             self.moved_at = monotonic()
-            return Done(work.tally, folded - began, self.moved_at - folded)
+            return Done(work.tally, worked + folded - closing, self.moved_at - folded)
+
+    async def _more_comes(self, work: Work, until: float) -> bool:
+        """Wait up to `until` for more to do in the same batch; False where it is to be committed now.
+
+        A trigger does not wait. What changes state alone can: a transaction costs broker and worker
+        the same whether it holds one record or a hundred, and a trigger's would have to wait for it.
+        """
+        left = until - monotonic()
+        if left <= 0 or work.empty or work.tally.triggers or work.budget <= 0 or not self.flowing:
+            return False
+        self._poked.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(left):
+                await self._poked.wait()
+        return self._poked.is_set()
 
     async def commit_start(self) -> None:
         """Write where a bounded replay begins and ends, before its first record."""

@@ -69,6 +69,7 @@ def terms_of(settings: Settings, playbook: Playbook, partitions: int) -> Terms:
         batch_records=settings.batch_max_records,
         buffer_bytes=settings.merge_buffer_bytes,
         run=run_of(settings, playbook),
+        linger_seconds=settings.linger_ms / 1000 if settings.clock == "wall" else 0.0,
     )
 
 

@@ -44,6 +44,8 @@ class Settings(BaseSettings):
     fetch_max_wait_ms: Annotated[int, Field(ge=1, le=1500)] = 20
     batch_max_records: Annotated[int, Field(ge=1)] = 4000
     """The most records of one partition that one transaction folds."""
+    linger_ms: Annotated[int, Field(ge=0, le=1000)] = 20
+    """wall clock only: how long a transaction that holds no trigger waits for more to do."""
     merge_buffer_bytes: Annotated[int, Field(ge=1)] = 32 * 1024 * 1024
     """What a topic that is ahead may hold in memory, per partition, before it is paused."""
     dead_letter_share: Annotated[float, Field(gt=0, le=1)] = 0.5

@@ -15,7 +15,8 @@ class Terms:
     """What all partitions of a worker have in common.
 
     end: with the event clock the instant (ms) at which the replay ends; None with the wall clock.
-    run: the replay apart from the live application that this is, None where it is none.
+    run: the replay apart from the live application that this is, None where it is none. linger_seconds:
+    how long a batch without a trigger waits for more; 0 in a replay, where more is always there.
     """
 
     playbook: Playbook
@@ -25,6 +26,7 @@ class Terms:
     batch_records: int
     buffer_bytes: int
     run: Run | None = None
+    linger_seconds: float = 0.0
 
     @property
     def fingerprint(self) -> Fingerprint:

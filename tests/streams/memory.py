@@ -96,6 +96,7 @@ class Stand:
     """One partition and all that surrounds it.
 
     end: of a bounded replay, ms; None: the wall clock. begin: of one apart from the live application.
+    linger_seconds: see streams.work.Terms; a minute is for ever.
     """
 
     playbook: Playbook
@@ -111,6 +112,7 @@ class Stand:
     shard: Shard = field(default_factory=Shard)
     done: list[Done] = field(default_factory=list)
     begin: int | None = None
+    linger_seconds: float = 0.0
 
     def __post_init__(self) -> None:
         self.lease = Lease(1, frozenset())
@@ -168,7 +170,7 @@ class Stand:
             else Run(self.begin, self.end or 0, open_end=False, model=0, playbook=0)
         )
         sizes = (self.batch_records, self.buffer_bytes)
-        terms = Terms(self.playbook, self.partitions, TOPICS, self.end, *sizes, run)
+        terms = Terms(self.playbook, self.partitions, TOPICS, self.end, *sizes, run, self.linger_seconds)
         self.partition = Partition(
             self.number, terms, self.shard, record, sight=self.ends, writer=self.journal
         )

@@ -16,6 +16,7 @@ from streams.core.message import since_epoch
 from streams.core.playbook import DAY, HOUR, Playbook
 from streams.driver import TP
 from streams.intake import CLOCK_TOLERANCE_MS
+from streams.partition import Done
 from streams.partitioner import partition_of
 from tests.flows.events import START, login, purchase, ticket
 from tests.streams.conftest import END, PLAYBOOK
@@ -681,3 +682,54 @@ def customer_days(customer: Customer) -> int:
     """On how many days the customer has bought."""
     assert customer.purchases is not None
     return customer.purchases.days
+
+
+# ------------------------------------------------------------------------------------------ lingering
+
+
+async def lingering(live: Stand, seconds: float) -> asyncio.Task[Done | None]:
+    """A step that has folded a login, and has nothing to say of it."""
+    live.linger_seconds = seconds
+    live.open()
+    now = wall_ms()
+    live.put(login("c", now), timestamp=now)
+    live.see_ends(now)
+    live.deliver_all()
+    step = asyncio.create_task(live.partition.step())
+    await asyncio.sleep(0)  # it has begun, and given way to us amid its work
+    assert (1, now) == live.partition.positions[TP(SOURCE_TOPICS[LOGIN], 0)]
+    return step
+
+
+async def test_a_batch_without_a_trigger_takes_on_what_comes(live: Stand) -> None:
+    """Both in one transaction, which goes at once when there is something to say."""
+    step = await lingering(live, seconds=60.0)
+    now = wall_ms()
+    live.put(ticket("c", now - HOUR - SECOND), timestamp=now)
+    live.see_ends(now)
+    live.deliver(TICKET)
+    done = await step
+    assert done is not None
+    assert {("logins", "folded"): 1, ("support-tickets", "folded"): 1} == done.tally.records
+    assert ["sla_breach"] == [trigger.rule for trigger in live.journal.triggers()]
+    assert 1 == len(live.journal.batches)
+
+
+async def test_what_comes_and_says_nothing_waits_no_longer_for_it(live: Stand) -> None:
+    """The time counts from the beginning of the batch."""
+    step = await lingering(live, seconds=0.05)
+    now = wall_ms()
+    live.put(login("d", now), timestamp=now)
+    live.see_ends(now)
+    live.deliver(LOGIN)
+    done = await step
+    assert done is not None
+    assert {("logins", "folded"): 2} == done.tally.records
+
+
+async def test_a_full_batch_waits_for_nothing(live: Stand) -> None:
+    """Its transaction has grown as large as it may."""
+    live.batch_records = 1
+    done = await (await lingering(live, seconds=60.0))
+    assert done is not None
+    assert 1 == live.record.sources[LOGIN].next_offset
