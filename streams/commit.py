@@ -15,7 +15,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import InvalidProducerEpoch, InvalidProducerIdMapping, KafkaError, ProducerFenced
+from aiokafka.errors import (
+    InvalidProducerEpoch,
+    InvalidProducerIdMapping,
+    KafkaError,
+    ProducerFenced,
+    UnknownError,
+)
 from aiokafka.producer import sender
 from msgspec import Struct
 from msgspec.structs import replace
@@ -123,7 +129,7 @@ class Committer:
                 f"longer than WINBACK_TRANSACTION_TIMEOUT_SECONDS ({limit:g})"
             ) from error
         except KafkaError as error:
-            if _is_forgotten(error):
+            if _is_about(error, InvalidProducerIdMapping):
                 raise _Forgotten from error
             raise self._meaning(error) from error
         finally:
@@ -182,7 +188,8 @@ class Committer:
 
     def _meaning(self, error: KafkaError) -> WinbackError:
         meant = translated(error, self._settings)
-        if isinstance(meant, BrokerUnreachable):
+        # An answer without a reason: a broker that is stopping or has just begun gives it.
+        if isinstance(meant, BrokerUnreachable) or _is_about(error, UnknownError):
             return BrokerUnreachable(
                 f"partition {self._partition} could not be committed: {type(error).__name__}; "
                 "what had been sent is aborted at the next start"
@@ -196,9 +203,9 @@ class _Forgotten(Exception):
     """The broker has forgotten the transactional id; nothing of the transaction was written."""
 
 
-def _is_forgotten(error: BaseException | None) -> bool:
+def _is_about(error: BaseException | None, kind: type[KafkaError]) -> bool:
     # aiokafka's sender wraps what it did not expect.
-    while error is not None and not isinstance(error, InvalidProducerIdMapping):
+    while error is not None and not isinstance(error, kind):
         error = error.__cause__
     return error is not None
 

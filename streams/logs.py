@@ -11,7 +11,8 @@ import sys
 from typing import Final, Literal, TextIO
 
 import structlog
-from structlog.typing import Processor
+from aiokafka.errors import KafkaError
+from structlog.typing import EventDict, Processor, WrappedLogger
 
 Level = Literal["debug", "info", "warning", "error"]
 
@@ -42,7 +43,12 @@ def configure(level: Level, *, stream: TextIO | None = None, as_json: bool | Non
     handler = logging.StreamHandler(target)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name, structlog.stdlib.ExtraAdder()],
+            foreign_pre_chain=[
+                *shared,
+                structlog.stdlib.add_logger_name,
+                structlog.stdlib.ExtraAdder(),
+                _answer_in_a_word,
+            ],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
         )
     )
@@ -52,6 +58,15 @@ def configure(level: Level, *, stream: TextIO | None = None, as_json: bool | Non
     # eighth of its time on that.
     root.setLevel(_QUIET)
     logging.captureWarnings(capture=True)
+
+
+def _answer_in_a_word(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """What a broker answered is no defect of the program: its name will do, without a traceback."""
+    found = event.get("exc_info")
+    if isinstance(found, tuple) and isinstance(found[1], KafkaError):
+        del event["exc_info"]
+        event["error"] = type(found[1]).__name__
+    return event
 
 
 # Both show a traceback without its local variables, which structlog would print: one may hold a customer.

@@ -13,12 +13,21 @@ from streams.commit import MARKERS_SECONDS, Committer
 from streams.settings import Settings
 
 
+def wrapped(cause: Exception) -> kafka.KafkaError:
+    """What aiokafka's sender makes of an error that it did not expect."""
+    error = kafka.KafkaError("Unexpected error during batch delivery")
+    error.__cause__ = cause
+    return error
+
+
 @pytest.mark.parametrize(
     ("error", "meant"),
     [
         (kafka.KafkaTimeoutError(), BrokerUnreachable),
         (kafka.KafkaConnectionError(), BrokerUnreachable),
         (kafka.NotEnoughReplicasError(), BrokerUnreachable),
+        (wrapped(kafka.UnknownError()), BrokerUnreachable),
+        (wrapped(ValueError()), Fatal),
         (kafka.OutOfOrderSequenceNumber(), Fatal),
         (kafka.MessageSizeTooLargeError(), Fatal),
         (kafka.InvalidProducerIdMapping(), Fatal),

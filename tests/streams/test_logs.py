@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import structlog
+from aiokafka.errors import UnknownError
 
 from streams import logs
 
@@ -100,6 +101,15 @@ def test_a_traceback_stays_on_its_line(written: io.StringIO) -> None:
     assert [["ValueError"], ["ValueError"]] == [
         [each["exc_type"] for each in line["exception"]] for line in lines(written)
     ]
+
+
+def test_what_a_broker_answered_is_told_in_a_word(written: io.StringIO) -> None:
+    """aiokafka logs a traceback where a broker that is stopping gives no reason."""
+    logs.configure("info", stream=written)
+    logging.getLogger("aiokafka.producer").error("unexpected", exc_info=UnknownError())
+    (line,) = lines(written)
+    assert "exception" not in line
+    assert ("unexpected", "UnknownError") == (line["event"], line["error"])
 
 
 @pytest.mark.parametrize("stream", [io.StringIO(), Terminal()])
