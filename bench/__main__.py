@@ -9,40 +9,31 @@ to. An engine that cannot be had here is named with the reason, and is no failur
 """
 
 import argparse
-import asyncio
-import os
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
-from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final, get_args
 
-import msgspec
+from msgspec.structs import replace
 
-from agents.brokers import first_of, for_tests
-from agents.clients import quiet_client_logs
 from bench.bars import picture
 from bench.catalogue import ENGINES, Engine, Job, forget_settings
+from bench.children import run
+from bench.command import bootstrap_option, enter, kafka, say
 from bench.input import Size
-from bench.programs import PLACE
-from bench.report import Report, commit, machine
+from bench.kept import KEPT, keep
+from bench.provenance import provenance
+from bench.report import Report
 from bench.runs import Bench, Plan
 from bench.table import page
-from bench.usage import descendants
-from schemas.errors import WinbackError
 
 RUNS: Final = 3
 SLOW_SHARE: Final = 0.03
 LEAST_SLOW: Final = 2_000
 """Of the input, and purchases at least: what engines get that would need minutes for all of it."""
 QUICK: Final = Size(events=20_000, customers=2_000)
-
-
-def say(line: str) -> None:
-    """Progress, on stderr."""
-    print(f"{datetime.now(UTC):%H:%M:%S} {line}", file=sys.stderr, flush=True)
 
 
 def plan_of(arguments: argparse.Namespace) -> Plan:
@@ -81,10 +72,8 @@ def chosen_jobs(names: str) -> Sequence[Job]:
 
 def write(report: Report, into: Path) -> None:
     """A file a job, and the picture."""
-    into.mkdir(parents=True, exist_ok=True)
     for job in dict.fromkeys(result.job for result in report.results):
-        content = msgspec.structs.replace(report, results=report.of(job))
-        (into / f"{job}.json").write_bytes(msgspec.json.format(msgspec.json.encode(content)) + b"\n")
+        keep(job, replace(report, results=report.of(job)), into)
     (into / "bench.svg").write_text(picture(report), encoding="utf-8")
 
 
@@ -97,38 +86,31 @@ def arguments_of(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--customers", type=int, default=Size().customers)
     parser.add_argument("--jobs", default=",".join(get_args(Job)))
     parser.add_argument("--only", default="", help="these engines alone")
-    parser.add_argument("--bootstrap", help="a Kafka that runs already; its CPU seconds then stay unknown")
+    bootstrap_option(parser, "; its CPU seconds then stay unknown")
     parser.add_argument("--into", type=Path, help="where the files go: var/bench, or var/bench/quick")
     arguments = parser.parse_args(words)
     if arguments.into is None:
         # A glance at whether it runs shall not throw away what took an hour.
-        arguments.into = PLACE / "quick" if arguments.quick else PLACE
+        arguments.into = KEPT / "quick" if arguments.quick else KEPT
     return arguments
 
 
-def main(words: Sequence[str]) -> int:
+def main() -> int:
     """The command."""
-    arguments = arguments_of(words)
+    arguments = arguments_of(sys.argv[1:])
     plan = plan_of(arguments)
     forget_settings()
-    quiet_client_logs()
+    made = provenance()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="winback-bench-")))
-        broker, title = arguments.bootstrap, "a given Kafka"
-        # As things stand now: whoever goes on working meanwhile changes none of it.
-        load, measured = os.getloadavg()[0], commit()
-        if broker is None:
-            told: list[str] = []
-            broker = stack.enter_context(first_of(for_tests(), say=told.append))
-            say(told[-1])
-            title = told[-1].removeprefix("broker: ").partition(" at ")[0]
-        bench = Bench(broker, plan, folder, say, broker_processes=descendants(os.getpid()))
-        results = asyncio.run(bench.run())
+        broker = stack.enter_context(kafka(arguments.bootstrap, say))
+        bench = Bench(broker.bootstrap, plan, folder, say, broker_processes=broker.processes)
+        results = run(bench.run())
         report = Report(
-            commit=measured,
-            machine=machine(),
-            broker=title,
-            load=load,
+            commit=made["commit"],
+            machine=made["machine"],
+            broker=broker.title,
+            load=made["load"],
             events=plan.size.events,
             customers=plan.size.customers,
             value_bytes=bench.value_bytes,
@@ -140,9 +122,4 @@ def main(words: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except WinbackError as error:
-        raise SystemExit(f"error: {error}") from None
-    except KeyboardInterrupt:
-        raise SystemExit(130) from None
+    enter(main)

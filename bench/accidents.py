@@ -10,26 +10,22 @@ again in every partition). Everything is measured from outside, on a real Kafka.
 
 import argparse
 import asyncio
-import os
 import statistics
-import sys
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 
-import aiohttp
 import orjson
 from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import TopicPartition
-from prometheus_client.parser import text_string_to_metric_families
 
-from agents.brokers import first_of, for_tests
-from agents.brokers.broker import free_ports
-from agents.configuration import environment_of
 from agents.produce import send_records
 from agents.topics import create_topics
+from bench.children import run
+from bench.command import enter, kafka, options
 from bench.input import START, Size, purchases
+from bench.installation import installation
+from bench.workers import Worker, until, worker
 from schemas.topics import CHANGELOG, PURCHASES
 from streams.clock import monotonic, wall_ms
 from streams.settings import Settings
@@ -43,52 +39,18 @@ DAYS = 90
 PATIENCE = 120.0
 
 
-@dataclass
-class Worker:
-    """A worker as a process."""
-
-    process: asyncio.subprocess.Process
-    metrics: str
-
-    async def customers(self) -> float:
-        """How many it knows, as it says about once a second."""
-        with suppress(aiohttp.ClientError):
-            async with aiohttp.ClientSession() as session, session.get(self.metrics) as response:
-                families = text_string_to_metric_families(await response.text())
-                return sum(
-                    each.value for it in families if it.name == "winback_customers" for each in it.samples
-                )
-        return 0.0
-
-
-@asynccontextmanager
-async def worker(settings: Settings) -> AsyncIterator[Worker]:
-    """A worker until the end of the block, where it is killed if it still runs."""
-    [port] = free_ports(1)
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "agents", "worker"),
-        env={**os.environ, **environment_of(settings), "WINBACK_HTTP_PORT": str(port)},
-        stdout=asyncio.subprocess.DEVNULL,
-    )
-    try:
-        yield Worker(process, f"http://127.0.0.1:{port}/metrics")
-    finally:
-        with suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
-
-
 @asynccontextmanager
 async def under_load(settings: Settings, workers: int, customers: int) -> AsyncIterator[list[Worker]]:
     """So many workers of a new application, when they know so many customers."""
     await create_topics(settings)
     async with AsyncExitStack() as stack:
         running = [await stack.enter_async_context(worker(settings)) for _ in range(workers)]
-        async with asyncio.timeout(PATIENCE):
-            while sum([await each.customers() for each in running]) < customers:
-                if any(each.process.returncode is not None for each in running):
-                    raise SystemExit("a worker has ended by itself")
-                await asyncio.sleep(0.1)
+
+        async def known() -> bool:
+            found = [await each.read() for each in running]
+            return sum(each["winback_customers"] for each in found if each is not None) >= customers
+
+        await until(known, PATIENCE)
         yield running
 
 
@@ -143,17 +105,13 @@ async def kill(settings: Settings, customers: int, events: int) -> dict[str, flo
 
 async def bench(bootstrap: str, arguments: argparse.Namespace) -> dict[str, dict[str, float]]:
     """Put the purchases in, then run each accident several times."""
-    name = f"bench-{wall_ms():x}"
-    settings = Settings(
-        bootstrap=bootstrap,
-        application_id=name,
-        topic_prefix=f"{name}-",
+    settings = await installation(
+        bootstrap,
         clock="event",
         end_instant=START + timedelta(days=DAYS),
         session_timeout_seconds=arguments.session,
         log_level="error",
     )
-    await create_topics(settings)
     # Drawn of some more, so many are known long before the end.
     records = purchases(Size(arguments.events, arguments.customers * 5 // 4, DAYS))
     await send_records(settings, settings.topics.name(PURCHASES), records)
@@ -161,7 +119,9 @@ async def bench(bootstrap: str, arguments: argparse.Namespace) -> dict[str, dict
     for accident in (leave, kill):
         runs = []
         for number in range(arguments.runs):
-            mine = settings.model_copy(update={"application_id": f"{name}-{accident.__name__}-{number}"})
+            mine = settings.model_copy(
+                update={"application_id": f"{settings.application_id}-{accident.__name__}-{number}"}
+            )
             runs.append(await accident(mine, arguments.customers, arguments.events))
         seconds = [run["seconds"] for run in runs]
         results[accident.__name__] = {
@@ -180,14 +140,10 @@ def main() -> int:
     parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--session", type=float, default=10.0, help="the session's time-out in seconds")
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--json", action="store_true", help="for programs")
-    parser.add_argument("--bootstrap", help="a Kafka that runs already")
+    options(parser)
     arguments = parser.parse_args()
-    if arguments.bootstrap:
-        results = asyncio.run(bench(arguments.bootstrap, arguments))
-    else:
-        with first_of(for_tests(), say=lambda line: print(line, file=sys.stderr)) as bootstrap:
-            results = asyncio.run(bench(bootstrap, arguments))
+    with kafka(arguments.bootstrap) as broker:
+        results = run(bench(broker.bootstrap, arguments))
     if arguments.json:
         print(orjson.dumps(results).decode())
     else:
@@ -203,4 +159,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    enter(main)

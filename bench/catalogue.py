@@ -11,14 +11,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from agents.brokers.broker import free_ports
-from agents.configuration import environment_of
 from bench.input import Size
+from bench.kept import ROOT
 from bench.peers.jobs import Summary, pack
-from bench.programs import ROOT, java_of_peers, python_of_peers
+from bench.programs import java_of_peers, python_of_peers
+from bench.provenance import compiled
 from bench.totals import total_of
+from bench.workers import variables_of
 from schemas.record import PARTITION_KEY, unpack
-from streams.compiled import BUILDS, VARIABLE, key
+from streams.compiled import VARIABLE
 from streams.settings import Settings
 
 Job = Literal["drain", "total", "retention"]
@@ -89,12 +90,10 @@ class Engine:
 
 
 def _winback(order: Order) -> Command:
-    # As `winback worker` does: the compiled fold where there is one, unless it is not wanted.
-    compiled = os.environ.get(VARIABLE) != "0" and (BUILDS / key()).is_dir()
-    environment = {**_environment(), VARIABLE: "1" if compiled else "0"}
+    environment = {**_environment(), VARIABLE: "1" if compiled() else "0"}
     if order.job == "total":
         return Command([sys.executable, "-m", "bench.totals", *order.options()], environment)
-    environment |= {**environment_of(order.settings), "WINBACK_HTTP_PORT": str(free_ports(1)[0])}
+    environment |= variables_of(order.settings)
     worker = [sys.executable, "-m", "agents", "worker", "--until-done"]
     return Command(worker, environment, started="opened", finished="replay_finished")
 

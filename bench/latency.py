@@ -14,27 +14,26 @@ that has just started spends its first minute compiling itself.
 import argparse
 import asyncio
 import gc
-import sys
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from rich.progress import Progress, TaskID
 
-from agents.brokers import first_of, for_tests
-from agents.clients import quiet_client_logs
 from agents.console import progress_bar
 from agents.produce import load_events
-from agents.topics import create_topics
+from bench.children import run
+from bench.command import Kafka, conclude, enter, kafka, options_of_pictures
 from bench.distribution import described, quantile
+from bench.installation import installation
+from bench.kept import PICTURES
 from bench.live import CAUSE_EVERY, Player, past, silent_customer
 from bench.pictures import Histogram, histograms
-from bench.process import Worker, broker_cpu_seconds, until, worker
-from bench.results import PICTURES, caption, keep, provenance
+from bench.provenance import caption, provenance
+from bench.workers import Worker, until, worker
 from schemas.events import Event, Purchase
 from schemas.topics import CHURN_RISK, PURCHASES, SUPPORT_TICKETS, WIN_BACK
 from streams.clock import monotonic, wall_ms
@@ -73,11 +72,9 @@ class Spent(NamedTuple):
     read_at: float
 
 
-async def measure(bootstrap: str, rate: int, seconds: float, bar: Progress) -> dict[str, Any]:
+async def measure(kafka: Kafka, rate: int, seconds: float, bar: Progress) -> dict[str, Any]:
     """One load, on an installation of its own."""
-    name = f"bench-{wall_ms():x}"
-    settings = Settings(bootstrap=bootstrap, application_id=name, topic_prefix=f"{name}-", log_level="error")
-    await create_topics(settings)
+    settings = await installation(kafka.bootstrap, log_level="error")
     task = bar.add_task(f"{rate:,}/s: history", total=None)
     length = WARM_UP_SECONDS + seconds
     causes = -(-round(rate * length) // CAUSE_EVERY)
@@ -91,9 +88,9 @@ async def measure(bootstrap: str, rate: int, seconds: float, bar: Progress) -> d
         await asyncio.sleep(max(0.0, (begin - wall_ms()) / 1000))
         bar.update(task, description=f"{rate:,} events/s", total=round(length))
         began, began_ms = monotonic(), wall_ms()
-        warm = asyncio.create_task(_spent(running, WARM_UP_SECONDS))
+        warm = asyncio.create_task(_spent(running, kafka, WARM_UP_SECONDS))
         player = await _play(settings, rate, length, bar, task)
-        before, after, ended_ms = await warm, await _spent(running), wall_ms()
+        before, after, ended_ms = await warm, await _spent(running, kafka), wall_ms()
         sent = {key: at for key, at in player.played.causes.items() if at >= began + WARM_UP_SECONDS}
         # The load's last moment is left out: the looks at the worker fall into it.
         due = {
@@ -248,21 +245,20 @@ def _in_hand(arrivals: list[Arrival], sent: Mapping[bytes, float], due: Mapping[
     return whether
 
 
-async def _spent(running: Worker, after_seconds: float = 0.0) -> Spent:
+async def _spent(running: Worker, kafka: Kafka, after_seconds: float = 0.0) -> Spent:
     await asyncio.sleep(after_seconds)
     found = await running.read()
     assert found is not None
-    return Spent(found.cpu_seconds, broker_cpu_seconds(), found["winback_batches_total"], found.read_at)
+    return Spent(found.cpu_seconds, kafka.cpu_seconds, found["winback_batches_total"], found.read_at)
 
 
 # ------------------------------------------------------------------------------------- the command
 
 
-async def bench(bootstrap: str, arguments: argparse.Namespace) -> dict[str, Any]:
+async def bench(kafka: Kafka, arguments: argparse.Namespace) -> list[dict[str, Any]]:
     """All loads, one after the other."""
     with progress_bar() as bar:
-        loads = [await measure(bootstrap, rate, arguments.seconds, bar) for rate in arguments.rates]
-    return {**provenance(arguments.note), "loads": loads}
+        return [await measure(kafka, rate, arguments.seconds, bar) for rate in arguments.rates]
 
 
 def draw(result: Mapping[str, Any], folder: Path = PICTURES) -> None:
@@ -280,7 +276,7 @@ def draw(result: Mapping[str, Any], folder: Path = PICTURES) -> None:
             for load in result["loads"]
             if load[figure]["count"]
         ]
-        (folder / f"{name}.svg").write_text(histograms(title, panels, caption(dict(result))), "utf-8")
+        (folder / f"{name}.svg").write_text(histograms(title, panels, caption(result)), "utf-8")
 
 
 def table(loads: Sequence[Mapping[str, Any]]) -> str:
@@ -309,25 +305,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.latency", description=__doc__.partition("\n")[0])
     parser.add_argument("--rates", type=_rates, default=(10_000, JUDGED, 0), help="events/s, by commas")
     parser.add_argument("--seconds", type=float, default=60.0, help="of each load, after the warm-up")
-    parser.add_argument("--json", action="store_true", help="for programs")
-    parser.add_argument("--draw", action="store_true", help="draw the pictures in docs/ anew")
-    parser.add_argument("--note", default="", help="what a reader must know of this run: for the captions")
-    parser.add_argument("--bootstrap", help="a Kafka that runs already")
+    options_of_pictures(parser, "the pictures")
     arguments = parser.parse_args()
-    quiet_client_logs()
-    if arguments.bootstrap:
-        result = asyncio.run(bench(arguments.bootstrap, arguments))
-    else:
-        with first_of(for_tests(), say=lambda line: print(line, file=sys.stderr)) as bootstrap:
-            result = asyncio.run(bench(bootstrap, arguments))
-    keep("latency", result)
+    result = provenance(arguments.note)
+    with kafka(arguments.bootstrap) as broker:
+        result["loads"] = run(bench(broker, arguments))
     if arguments.draw:
         draw(result)
-    print(orjson.dumps(result).decode() if arguments.json else table(result["loads"]))
-    said = missed(result["loads"])
-    for line in said:
-        print(line, file=sys.stderr)
-    return bool(said)
+    loads = result["loads"]
+    return conclude("latency", result, as_json=arguments.json, table=table(loads), missed=missed(loads))
 
 
 def _rates(text: str) -> tuple[int, ...]:
@@ -335,4 +321,4 @@ def _rates(text: str) -> tuple[int, ...]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    enter(main)

@@ -20,6 +20,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from agents.clients import reader
 from bench.catalogue import Command
+from bench.children import child
 from bench.peers.announce import SERVING, VERSIONS
 from bench.usage import Usage, cpu_seconds_of, usage_of
 from streams.clock import monotonic
@@ -90,22 +91,17 @@ async def measure(command: Command, watched: Watched, *, patience: float) -> tup
     patience: seconds until it counts as stuck, and is killed. Raises Failed where it is, ends with
     an error, or ends without having folded everything.
     """
-    process = await asyncio.create_subprocess_exec(
-        *command.words, env=dict(command.environment), stdout=PIPE, stderr=STDOUT, limit=_LONGEST_LINE
-    )
     seen = _Seen()
-    try:
-        async with asyncio.timeout(patience):
-            listening = asyncio.create_task(_listen(process, command, watched, seen))
-            looks = await _watch(process, watched, seen, listening) if command.writes else []
-            await listening
-            await process.wait()
-    except TimeoutError as error:
-        raise Failed(f"not done after {patience:.0f} s", seen.tail) from error
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+    streams = {"stdout": PIPE, "stderr": STDOUT, "limit": _LONGEST_LINE}
+    async with child(command.words, command.environment, **streams) as process:
+        try:
+            async with asyncio.timeout(patience):
+                listening = asyncio.create_task(_listen(process, command, watched, seen))
+                looks = await _watch(process, watched, seen, listening) if command.writes else []
+                await listening
+                await process.wait()
+        except TimeoutError as error:
+            raise Failed(f"not done after {patience:.0f} s", seen.tail) from error
     if process.returncode:
         raise Failed(f"it ended with exit code {process.returncode}", seen.tail)
     if seen.began is None or seen.last_folded is None:

@@ -1,19 +1,20 @@
 """Histograms and curves as small SVG files: several panels, and a caption of where they were made."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
+from textwrap import wrap
 from typing import Final
 
 from bench.distribution import BINS_A_DECADE
+from bench.svg import BLUE, INK, RED, drawing, text
 
-_FONT: Final = "system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif"
-_INK, _LINE, _BAR = "#7d8590", "#2f6fae", "#b32d42"
-"""Each can be seen on white and on black."""
 _WIDTH: Final = 760
 _LEFT, _RIGHT = 70, 40
 _PLOT: Final = _WIDTH - _LEFT - _RIGHT
+_CAPTION_ROW: Final = 14
+_CAPTION_LETTERS: Final = 108
+"""What fits below the plot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +51,8 @@ def histograms(title: str, panels: Sequence[Histogram], caption: str) -> str:
         top = 50 + row * height
         floor = top + height - 45
         body += [
-            _text(_LEFT, top + 4, panel.title, size=14),
-            f'  <path d="M{_LEFT} {floor}H{_WIDTH - _RIGHT}" stroke="{_INK}"/>',
+            text(_LEFT, top + 4, panel.title, size=14),
+            f'  <path d="M{_LEFT} {floor}H{_WIDTH - _RIGHT}" stroke="{INK}"/>',
         ]
         most = max([count for _, count in panel.bins], default=1)
         for edge, count in panel.bins:
@@ -59,17 +60,17 @@ def histograms(title: str, panels: Sequence[Histogram], caption: str) -> str:
             high = (height - 75) * count / most
             body.append(
                 f'  <rect x="{left:.1f}" y="{floor - high:.1f}" width="{max(1.0, right - left - 1):.1f}" '
-                f'height="{max(0.5, high):.1f}" fill="{_LINE}"/>'
+                f'height="{max(0.5, high):.1f}" fill="{BLUE}"/>'
             )
         for step, (at, words) in enumerate(panel.marks):
             x, y = across(at), top + 22 + 14 * (step % 3)
             body.append(
-                f'  <path d="M{x:.1f} {y - 8}V{floor}" stroke="{_BAR}" stroke-dasharray="3 3"/>\n'
-                + _text(x + 4, y, words, colour=_BAR)
+                f'  <path d="M{x:.1f} {y - 8}V{floor}" stroke="{RED}" stroke-dasharray="3 3"/>\n'
+                + text(x + 4, y, words, colour=RED)
             )
         for power in range(decades + 1):
-            body.append(_text(across(10**power), floor + 16, f"{10**power:,} ms", anchor="middle"))
-    return _svg(title, body, 50 + len(panels) * height, caption)
+            body.append(text(across(10**power), floor + 16, f"{10**power:,} ms", anchor="middle"))
+    return _whole(title, body, 50 + len(panels) * height, caption)
 
 
 def curves(title: str, panels: Sequence[Curve], caption: str) -> str:
@@ -88,22 +89,22 @@ def curves(title: str, panels: Sequence[Curve], caption: str) -> str:
         floor, room = top + height - 45, height - 85
         most = max([figure for _, figure in (*panel.points, *panel.bar)], default=1.0) or 1.0
         body += [
-            _text(_LEFT, top + 4, panel.title, size=14),
-            f'  <path d="M{_LEFT} {floor}H{_WIDTH - _RIGHT}" stroke="{_INK}"/>',
+            text(_LEFT, top + 4, panel.title, size=14),
+            f'  <path d="M{_LEFT} {floor}H{_WIDTH - _RIGHT}" stroke="{INK}"/>',
         ]
-        for line, colour, dashes in ((panel.points, _LINE, ""), (panel.bar, _BAR, ' stroke-dasharray="3 3"')):
+        for line, colour, dashes in ((panel.points, BLUE, ""), (panel.bar, RED, ' stroke-dasharray="3 3"')):
             if line:
                 path = "L".join(f"{across(x):.1f} {floor - room * y / most:.1f}" for x, y in line)
                 body.append(f'  <path d="M{path}" fill="none" stroke="{colour}" stroke-width="2"{dashes}/>')
         for x, y in panel.points:
             here = floor - room * y / most
             body += [
-                f'  <circle cx="{across(x):.1f}" cy="{here:.1f}" r="4" fill="{_LINE}"/>',
+                f'  <circle cx="{across(x):.1f}" cy="{here:.1f}" r="4" fill="{BLUE}"/>',
                 # Beneath the point where there is room: above it a bar may run.
-                _text(across(x), here + 18 if y > most / 3 else here - 9, _figure(y), anchor="middle"),
-                _text(across(x), floor + 16, f"{x:,.0f}", anchor="middle"),
+                text(across(x), here + 18 if y > most / 3 else here - 9, _figure(y), anchor="middle"),
+                text(across(x), floor + 16, f"{x:,.0f}", anchor="middle"),
             ]
-    return _svg(title, body, 50 + len(panels) * height, caption)
+    return _whole(title, body, 50 + len(panels) * height, caption)
 
 
 def _figure(value: float) -> str:
@@ -111,35 +112,11 @@ def _figure(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def _svg(title: str, body: Sequence[str], height: int, caption: str) -> str:
-    lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height + 24}" font-size="12"',
-        f'     font-family="{_FONT}" role="img" aria-labelledby="title description">',
-        f'  <title id="title">{escape(title)}</title>',
-        f'  <desc id="description">{escape(caption)}</desc>',
-        _text(_LEFT, 24, title, size=17),
-        *body,
-        *_wrapped(caption, height),
-        "</svg>",
+def _whole(title: str, body: Sequence[str], height: int, caption: str) -> str:
+    """The panels under their title, and the caption below them on as many lines as it needs."""
+    below = [
+        text(_LEFT, height + _CAPTION_ROW * row, words, size=11)
+        for row, words in enumerate(wrap(caption, _CAPTION_LETTERS))
     ]
-    return "\n".join(lines) + "\n"
-
-
-def _wrapped(caption: str, height: int) -> Iterator[str]:
-    """The caption on two lines, parted at the blank nearest to its middle."""
-    middle = min(
-        (at for at, letter in enumerate(caption) if letter == " "),
-        key=lambda at: abs(at - len(caption) // 2),
-        default=len(caption),
-    )
-    for row, words in enumerate((caption[:middle], caption[middle:].strip())):
-        yield _text(_LEFT, height + 14 * row, words, size=11)
-
-
-def _text(
-    x: float, y: float, words: str, *, size: int = 12, anchor: str = "start", colour: str = _INK
-) -> str:
-    return (
-        f'  <text x="{x:.1f}" y="{y:.1f}" font-size="{size}" fill="{colour}" text-anchor="{anchor}">'
-        f"{escape(words)}</text>"
-    )
+    lines = [text(_LEFT, 24, title, size=17), *body, *below]
+    return drawing(title, caption, lines, _WIDTH, height + _CAPTION_ROW * len(below) - 4)

@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from agents.brokers.jars import java, missing_tools
+from bench.kept import KEPT, ROOT
 
-ROOT: Final = Path(__file__).parents[1]
-PLACE: Final = ROOT / "var" / "bench"
 LOCK: Final = ROOT / "requirements" / "bench.lock"
 SOURCES: Final = ROOT / "bench" / "kafka-streams"
 KAFKA_VERSION: Final = "4.1.0"
@@ -49,7 +48,7 @@ def _or_raise(made: _Made | NotRun) -> _Made:
 # Tried once: what cannot be made now cannot be made for the next engine either.
 @cache
 def _python() -> Path | NotRun:
-    place = PLACE / "venv"
+    place = KEPT / "venv"
     python = place / "bin" / "python"
 
     def make() -> None:
@@ -64,7 +63,7 @@ def _python() -> Path | NotRun:
 def _java() -> list[str] | NotRun:
     if missing := missing_tools(KAFKA_VERSION):
         return NotRun(missing)
-    place = PLACE / "kafka-streams"
+    place = KEPT / "kafka-streams"
 
     def make() -> None:
         maven = shutil.which("mvn")

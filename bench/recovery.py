@@ -10,8 +10,8 @@ and without its customers.
 
 import argparse
 import asyncio
+import os
 import random
-import resource
 import statistics
 import sys
 import time
@@ -19,12 +19,13 @@ from collections.abc import Iterator
 
 import orjson
 
-from agents.brokers import first_of, for_tests
-from agents.topics import create_topics
+from bench.children import child, run
+from bench.command import enter, kafka, options, tell
+from bench.installation import installation
+from bench.usage import usage_of
 from schemas.customer import LONG_AGO, Customer, PartitionRecord, Purchases, Recent, SourcePosition
 from schemas.record import PARTITION_KEY, Fingerprint, pack, pack_partition
 from schemas.topics import CHANGELOG
-from streams.clock import wall_ms
 from streams.commit import Changes, Committer, Record
 from streams.settings import Settings
 from streams.tables import Shard, load
@@ -91,32 +92,31 @@ async def write(settings: Settings, count: int, size: int, batch: int) -> int:
 
 async def recover(settings: Settings) -> dict[str, float]:
     """One recovery, in this process."""
-    before = resource.getrusage(resource.RUSAGE_SELF)
+    before = usage_of(os.getpid())
     shards: dict[int, Shard] = {}
     report = await load(settings, settings.topics.name(CHANGELOG), shards, range(settings.partitions))
-    after = resource.getrusage(resource.RUSAGE_SELF)
+    after = usage_of(os.getpid())
     assert all(shard.partition_record is not None for shard in shards.values())
     return {
         "seconds": report.seconds,
         "records_per_second": report.records / report.seconds,
-        "cpu_seconds": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
+        "cpu_seconds": after.cpu_seconds - before.cpu_seconds,
         "customers": sum(len(shard.records) for shard in shards.values()),
         "deadlines": sum(len(keys) for shard in shards.values() for keys in shard.deadlines.values()),
-        "megabytes": after.ru_maxrss / 1024,
-        "megabytes_before": before.ru_maxrss / 1024,
+        "megabytes": after.peak_megabytes,
+        "megabytes_before": before.peak_megabytes,
     }
 
 
-async def child(settings: Settings) -> dict[str, float]:
+async def restarted(settings: Settings) -> dict[str, float]:
     """A recovery in a process of its own, as after a restart."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *("-m", "bench.recovery", "--child"),
+    words = [
+        *(sys.executable, "-m", "bench.recovery", "--child"),
         *("--bootstrap", settings.bootstrap, "--application-id", settings.application_id),
         *("--partitions", str(settings.partitions)),
-        stdout=asyncio.subprocess.PIPE,
-    )
-    said, _ = await process.communicate()
+    ]
+    async with child(words, os.environ, stdout=asyncio.subprocess.PIPE) as process:
+        said, _ = await process.communicate()
     if process.returncode:
         raise SystemExit("a recovery failed")
     result: dict[str, float] = orjson.loads(said)
@@ -125,15 +125,11 @@ async def child(settings: Settings) -> dict[str, float]:
 
 async def bench(bootstrap: str, arguments: argparse.Namespace) -> dict[str, float]:
     """Write once, recover several times; the median of each figure."""
-    name = f"bench-{wall_ms():x}"
-    settings = Settings(
-        bootstrap=bootstrap, application_id=name, topic_prefix=f"{name}-", partitions=arguments.partitions
-    )
-    await create_topics(settings)
+    settings = await installation(bootstrap, partitions=arguments.partitions)
     began = time.perf_counter()
     written = await write(settings, arguments.customers, arguments.bytes, arguments.batch)
-    print(f"written in {time.perf_counter() - began:.1f} s", file=sys.stderr)
-    runs = [await child(settings) for _ in range(arguments.runs)]
+    tell(f"written in {time.perf_counter() - began:.1f} s")
+    runs = [await restarted(settings) for _ in range(arguments.runs)]
     result = {figure: statistics.median(run[figure] for run in runs) for figure in runs[0]}
     result["slowest_seconds"] = max(run["seconds"] for run in runs)
     result["bytes"] = written / arguments.customers
@@ -148,8 +144,7 @@ def main() -> int:
     parser.add_argument("--partitions", type=int, default=4)
     parser.add_argument("--batch", type=int, default=4000, help="customers in one transaction")
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--json", action="store_true", help="for programs")
-    parser.add_argument("--bootstrap", help="a Kafka that runs already")
+    options(parser)
     parser.add_argument("--application-id", help=argparse.SUPPRESS)
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -160,13 +155,10 @@ def main() -> int:
             topic_prefix=f"{arguments.application_id}-",
             partitions=arguments.partitions,
         )
-        print(orjson.dumps(asyncio.run(recover(settings))).decode())
+        print(orjson.dumps(run(recover(settings))).decode())
         return 0
-    if arguments.bootstrap:
-        result = asyncio.run(bench(arguments.bootstrap, arguments))
-    else:
-        with first_of(for_tests(), say=lambda line: print(line, file=sys.stderr)) as bootstrap:
-            result = asyncio.run(bench(bootstrap, arguments))
+    with kafka(arguments.bootstrap) as broker:
+        result = run(bench(broker.bootstrap, arguments))
     bar = BAR * arguments.customers / 1e6
     if arguments.json:
         print(orjson.dumps(result).decode())
@@ -184,4 +176,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    enter(main)

@@ -1,18 +1,9 @@
 """What was measured, for machines: one file a job."""
 
-import os
-import platform
-import subprocess
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from statistics import median
-from typing import Final
 
 from msgspec import Struct
-
-from bench.programs import ROOT
-
-_CPU_INFO: Final = Path("/proc/cpuinfo")
 
 
 class Run(Struct, frozen=True):
@@ -85,28 +76,3 @@ class Report(Struct, frozen=True):
         for result in self.results:
             found |= result.versions
         return found
-
-
-def commit() -> str:
-    """The commit measured, with a plus where files differ from it."""
-    git = ["git", "-C", str(ROOT)]
-    try:
-        name = subprocess.run(
-            [*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
-        )
-        changed = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return name.stdout.strip() + ("+" if changed.stdout.strip() else "")
-
-
-def machine() -> str:
-    """Processor, cores, memory and system."""
-    model = platform.processor() or platform.machine()
-    if _CPU_INFO.is_file():
-        for line in _CPU_INFO.read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                model = line.partition(":")[2].strip()
-                break
-    gigabytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return f"{model}, {os.cpu_count()} cores, {gigabytes:.0f} GB, {platform.system()} {platform.release()}"

@@ -4,7 +4,7 @@ In turn, so that a machine that grows slower or busier is so for everybody. What
 verified and thrown away before the next.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -17,23 +17,22 @@ from msgspec.structs import replace as altered
 from agents.produce import send_records
 from agents.topics import create_topics, topic_configuration
 from bench.catalogue import Engine, Job, Order
+from bench.command import Say
 from bench.input import Expected, Size, purchases
+from bench.installation import own_settings
 from bench.measure import Failed, Figures, Watched, measure
 from bench.programs import NotRun
 from bench.report import Result, Run
 from bench.verify import topics_of, triggers_in, verify
 from schemas.errors import Fatal
 from schemas.topics import CHANGELOG, PURCHASES, SOURCES, TopicSpec
-from streams.clock import monotonic, wall_ms
+from streams.clock import monotonic
 from streams.connection import admin
-from streams.settings import Settings
 
 PLAYBOOK: Final = "[rules.silent_for]\nenabled = true\n"
 """The packaged rules, and the one that is off among them."""
 SLOWEST: Final = 500.0
 """Events a second; an engine that needs longer than that counts as stuck."""
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +62,16 @@ class Bench:
         self._plan = plan
         self._folder = folder
         self._say = say
-        self._name = f"bench-{wall_ms():x}"
         playbook = folder / "playbook.toml"
         playbook.write_text(PLAYBOOK, encoding="utf-8")
-        self._settings = Settings(
-            bootstrap=bootstrap,
-            application_id=self._name,
-            topic_prefix=f"{self._name}-",
+        self._settings = own_settings(
+            bootstrap,
             partitions=plan.size.partitions,
             playbook=playbook,
             clock="event",
             end_instant=plan.size.end,
         )
+        self._name = self._settings.application_id
         self._watched = Watched(self._settings, self._name, broker_processes)
         self._inputs = {False: self._settings.topics.name(PURCHASES), True: f"{self._name}-slow-purchases"}
         self._expected = {False: Expected(), True: Expected()}

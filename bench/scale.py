@@ -14,24 +14,24 @@ the crowd of 100,000 does, all of it there before they start.
 import argparse
 import asyncio
 import statistics
-import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-import orjson
 from rich.progress import Progress
 
-from agents.brokers import ApacheKafka, Broker, DockerKafka, first_of
-from agents.clients import quiet_client_logs
+from agents.brokers import ApacheKafka, DockerKafka
 from agents.console import progress_bar
 from agents.produce import send_records
-from agents.topics import create_topics
+from bench.children import run
+from bench.command import Kafka, conclude, enter, kafka, options_of_pictures
 from bench.crowd import FUTURE_DAYS, Member, goes_on, sample, write
+from bench.installation import installation
+from bench.kept import PICTURES, keep
 from bench.pictures import Curve, curves
-from bench.process import LOOK_SECONDS, Reading, Worker, broker_cpu_seconds, worker
-from bench.results import PICTURES, caption, keep, provenance
+from bench.provenance import caption, provenance
+from bench.workers import LOOK_SECONDS, Reading, Worker, worker
 from schemas.topics import DAY_MS, SOURCES
 from streams.clock import wall_ms
 from streams.core.message import instant
@@ -56,16 +56,6 @@ GATHER_MS = "3000"
 """How long the broker waits for a second worker before it gives all partitions to the first."""
 
 
-async def installation(bootstrap: str, **given: Any) -> Settings:
-    """Settings of an installation of its own, its topics made."""
-    name = f"bench-{wall_ms():x}"
-    settings = Settings(
-        bootstrap=bootstrap, application_id=name, topic_prefix=f"{name}-", log_level="error", **given
-    )
-    await create_topics(settings)
-    return settings
-
-
 # ------------------------------------------------------------------------------------- awake
 
 
@@ -75,7 +65,7 @@ async def prepared(
     """An installation whose changelog holds a crowd as of `end`, and whose topics what it does next; how
     many events that are."""
     until = instant(end + (FUTURE_DAYS + 1) * DAY_MS)
-    settings = await installation(bootstrap, clock="event", end_instant=until)
+    settings = await installation(bootstrap, clock="event", end_instant=until, log_level="error")
     await write(settings, members, customers, end)
     logs: list[list[tuple[bytes, bytes]]] = [[] for _ in SOURCES]
     for place, key, value in goes_on(members, customers, events):
@@ -128,7 +118,7 @@ async def folded_by(workers: Sequence[Worker], events: int) -> list[tuple[Readin
 
 async def empty_megabytes(bootstrap: str) -> float:
     """Of a worker without customers."""
-    async with worker(await installation(bootstrap)) as running:
+    async with worker(await installation(bootstrap, log_level="error")) as running:
         return (await running.ready()).megabytes
 
 
@@ -143,7 +133,7 @@ async def asleep(
 
     members: as of `end`, an instant in the future: the clock does not reach their deadlines.
     """
-    settings = await installation(bootstrap)
+    settings = await installation(bootstrap, log_level="error")
     if customers:
         await write(settings, members, customers, end)
     async with worker(settings) as running:
@@ -161,15 +151,15 @@ async def asleep(
 
 
 async def together(
-    bootstrap: str, members: Sequence[Member], end: int, workers: int, events: int
+    kafka: Kafka, members: Sequence[Member], end: int, workers: int, events: int
 ) -> dict[str, float]:
     """So many workers on one crowd; CPU seconds of all of them together, and the broker's."""
-    settings, sent = await prepared(bootstrap, members, end, REPEATED, events)
+    settings, sent = await prepared(kafka.bootstrap, members, end, REPEATED, events)
     async with AsyncExitStack() as stack:
         running = [await stack.enter_async_context(worker(settings)) for _ in range(workers)]
-        broker_before = broker_cpu_seconds()
+        broker_before = kafka.cpu_seconds
         readings = await folded_by(running, sent)
-        broker_after = broker_cpu_seconds()
+        broker_after = kafka.cpu_seconds
     folded = sum(last.folded - first.folded for first, last in readings)
     spent = sum(last.cpu_seconds - first.cpu_seconds for first, last in readings)
     return {
@@ -264,16 +254,17 @@ def draw(result: Mapping[str, Any], folder: Path = PICTURES) -> None:
         Curve("Memory of the worker after recovery, GB", points("megabytes", 1e-3)),
         Curve("Recovery, seconds", points("recovery_seconds")),
     ]
-    picture = curves("By number of customers", panels, caption(dict(result)))
+    picture = curves("By number of customers", panels, caption(result))
     (folder / "scale.svg").write_text(picture, encoding="utf-8")
 
 
-async def bench(bootstrap: str, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Everything, one after the other."""
+async def bench(kafka: Kafka, arguments: argparse.Namespace, made: Mapping[str, Any]) -> dict[str, Any]:
+    """Everything, one after the other. made: the provenance of it all."""
+    bootstrap = kafka.bootstrap
     playbook = load_playbook(None, None)
     today = wall_ms() // DAY_MS * DAY_MS
     result: dict[str, Any] = {
-        **provenance(arguments.note),
+        **made,
         "fetch_max_records": Settings.model_fields["fetch_max_records"].default,
         "sizes": [],
         "crews": [],
@@ -309,7 +300,7 @@ async def bench(bootstrap: str, arguments: argparse.Namespace) -> dict[str, Any]
             end = today - (FUTURE_DAYS + 2) * DAY_MS
             members = await _told(bar, playbook, end)
             for workers in bar.track((1, 2), description="one worker, and two"):
-                crew = await together(bootstrap, members, end, workers, arguments.together)
+                crew = await together(kafka, members, end, workers, arguments.together)
                 result["crews"].append(crew)
     return result
 
@@ -330,27 +321,15 @@ def main() -> int:
     parser.add_argument("--asleep", type=int, default=ASLEEP, help="sleeping customers; 0 leaves it out")
     parser.add_argument("--seconds", type=float, default=60.0, help="of sleep")
     parser.add_argument("--together", type=int, default=500_000, help="events for one worker and for two")
-    parser.add_argument("--json", action="store_true", help="for programs")
-    parser.add_argument("--draw", action="store_true", help="draw the picture in docs/ anew")
-    parser.add_argument("--note", default="", help="what a reader must know of this run: for the captions")
-    parser.add_argument("--bootstrap", help="a Kafka that runs already")
+    options_of_pictures(parser, "the picture")
     arguments = parser.parse_args()
-    quiet_client_logs()
-    if arguments.bootstrap:
-        result = asyncio.run(bench(arguments.bootstrap, arguments))
-    else:
-        gathering = {"group.initial.rebalance.delay.ms": GATHER_MS}
-        brokers: list[Broker] = [ApacheKafka(properties=gathering), DockerKafka()]
-        with first_of(brokers, say=lambda line: print(line, file=sys.stderr)) as bootstrap:
-            result = asyncio.run(bench(bootstrap, arguments))
-    keep("scale", result)
+    made = provenance(arguments.note)
+    gathering = {"group.initial.rebalance.delay.ms": GATHER_MS}
+    with kafka(arguments.bootstrap, brokers=[ApacheKafka(properties=gathering), DockerKafka()]) as broker:
+        result = run(bench(broker, arguments, made))
     if arguments.draw:
         draw(result)
-    print(orjson.dumps(result).decode() if arguments.json else table(result))
-    said = missed(result)
-    for line in said:
-        print(line, file=sys.stderr)
-    return bool(said)
+    return conclude("scale", result, as_json=arguments.json, table=table(result), missed=missed(result))
 
 
 def _numbers(text: str) -> tuple[int, ...]:
@@ -358,4 +337,4 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    enter(main)

@@ -20,6 +20,14 @@ class Usage(NamedTuple):
     peak_megabytes: float
 
 
+class Stat(NamedTuple):
+    """Of a process's /proc/PID/stat: what it runs, who has started it, and its CPU seconds."""
+
+    name: str
+    parent: int
+    cpu_seconds: float
+
+
 def known() -> bool:
     """Whether this machine tells it of processes that run."""
     return (_PROC / "self" / "stat").exists()
@@ -28,11 +36,10 @@ def known() -> bool:
 def usage_of(process: int) -> Usage:
     """Of a process and its threads up to now; zeros where there is no such process, or nothing is told."""
     with suppress(OSError):
-        fields = _stat(process)
-        ticks = int(fields[11]) + int(fields[12])
+        spent = _stat(process).cpu_seconds
         memory = (_PROC / str(process) / "status").read_text(encoding="utf-8").partition("VmHWM:")[2]
         kilobytes = int(memory.split(maxsplit=1)[0]) if memory else 0
-        return Usage(ticks / os.sysconf("SC_CLK_TCK"), kilobytes / _KILOBYTES_A_MEGABYTE)
+        return Usage(spent, kilobytes / _KILOBYTES_A_MEGABYTE)
     return Usage(0.0, 0.0)
 
 
@@ -41,25 +48,36 @@ def cpu_seconds_of(processes: Iterable[int]) -> float:
     return sum(usage_of(process).cpu_seconds for process in processes)
 
 
-def descendants(process: int) -> list[int]:
-    """Its children, theirs, and so on, of those that run; empty where nothing is told."""
+def descendants(process: int, name: str = "") -> list[int]:
+    """Its children, theirs, and so on, of those that run; empty where nothing is told.
+
+    name: only those that run a program of this name.
+    """
     if not known():
         return []
-    parents: dict[int, int] = {}
+    stats: dict[int, Stat] = {}
     for place in _PROC.iterdir():
         if place.name.isdigit():
             with suppress(OSError):
-                parents[int(place.name)] = int(_stat(int(place.name))[1])
+                stats[int(place.name)] = _stat(int(place.name))
     found, looked_at = [], [process]
     while looked_at:
         parent = looked_at.pop()
-        children = [child for child, its_parent in parents.items() if its_parent == parent]
+        children = [child for child, stat in stats.items() if stat.parent == parent]
         found += children
         looked_at += children
-    return found
+    return [child for child in found if name in ("", stats[child].name)]
 
 
-def _stat(process: int) -> list[str]:
-    """The fields after the name, which may itself hold blanks and brackets: state, parent, ..."""
-    text = (_PROC / str(process) / "stat").read_text(encoding="utf-8", errors="replace")
-    return text.rpartition(")")[2].split()
+def parsed(stat: str) -> Stat:
+    """What a /proc/PID/stat says, as proc(5) has it."""
+    # The name, in brackets, may hold blanks and brackets of its own.
+    head, _, rest = stat.rpartition(")")
+    _, parent, *fields = rest.split()
+    user, system = fields[9:11]
+    ticks = int(user) + int(system)
+    return Stat(head.partition("(")[2], int(parent), ticks / os.sysconf("SC_CLK_TCK"))
+
+
+def _stat(process: int) -> Stat:
+    return parsed((_PROC / str(process) / "stat").read_text(encoding="utf-8", errors="replace"))

@@ -10,9 +10,6 @@ the CPU seconds and the memory are the profiler's.
 """
 
 import argparse
-import asyncio
-import os
-import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
@@ -21,15 +18,14 @@ from tempfile import TemporaryDirectory
 
 import orjson
 
-from agents.brokers import first_of, for_tests
-from agents.clients import quiet_client_logs
-from bench.__main__ import chosen, say
+from bench.__main__ import chosen
 from bench.catalogue import Command, Engine, Order, forget_settings
+from bench.children import run
+from bench.command import bootstrap_option, enter, json_option, kafka, say
 from bench.input import Size
 from bench.report import Result
 from bench.runs import Bench, Plan
 from bench.table import WINBACK
-from bench.usage import descendants
 
 BAR = 50_000
 
@@ -66,20 +62,19 @@ def main() -> int:
     parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--customers", type=int, default=100_000)
     parser.add_argument("--days", type=int, default=90)
-    parser.add_argument("--json", action="store_true", help="for programs")
+    json_option(parser)
     parser.add_argument("--profile", type=Path, help="write collapsed stacks there (needs py-spy)")
-    parser.add_argument("--bootstrap", help="a Kafka that runs already")
+    bootstrap_option(parser)
     arguments = parser.parse_args()
     size = Size(arguments.events, arguments.customers, arguments.days)
     [engine] = chosen(WINBACK)
     plan = Plan([profiled(engine, arguments.profile)], ["retention"], size, slow=size, runs=1)
     forget_settings()
-    quiet_client_logs()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory()))
-        broker = arguments.bootstrap or stack.enter_context(first_of(for_tests(), say=say))
-        bench = Bench(broker, plan, folder, say, broker_processes=descendants(os.getpid()))
-        [result] = asyncio.run(bench.run())
+        broker = stack.enter_context(kafka(arguments.bootstrap, say))
+        bench = Bench(broker.bootstrap, plan, folder, say, broker_processes=broker.processes)
+        [result] = run(bench.run())
     if result.failed:
         raise SystemExit(f"the worker did not get through: {result.failed}")
     found = figures(result)
@@ -92,8 +87,8 @@ def main() -> int:
         print(f"  {found['broker_cpu_seconds_per_million']:>10.1f} of the broker's")
         print(f"  {found['triggers_per_event']:>10.3f} triggers an event")
         print(f"  {found['peak_megabytes']:>10.0f} MB at most")
-    return found["events_per_second"] < BAR
+    return int(found["events_per_second"] < BAR)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    enter(main)

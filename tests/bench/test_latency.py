@@ -88,6 +88,7 @@ def test_the_pictures_carry_where_they_were_made(tmp_path: Any) -> None:
         "commit": "abc1234",
         "made_at": "2026-11-22T12:00:00+00:00",
         "machine": "Some Processor, 2 cores",
+        "load": 0.25,
         "python": "3.11.7",
         "compiled": True,
         "loads": [load(0), load(1000)],

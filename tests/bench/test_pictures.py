@@ -42,6 +42,17 @@ def test_a_curve_of_one_size_can_be_drawn() -> None:
     assert "10,000" in words(curves("Cost", [Curve("CPU", [(1e4, 9.5)])], CAPTION))
 
 
+def test_a_long_caption_stays_within_the_picture() -> None:
+    """On as many lines as it needs, and the picture is as high as that."""
+    caption = " ".join(["word"] * 100)
+    picture = ElementTree.fromstring(histograms("Waits", [Histogram("", [(1.0, 1)])], caption))
+    *_, height = map(float, picture.attrib["viewBox"].split())
+    lines = [text for text in picture.iter(f"{SVG}text") if (text.text or "").startswith("word")]
+    assert caption == " ".join(line.text or "" for line in lines)
+    assert 5 == len(lines)
+    assert max(float(line.attrib["y"]) for line in lines) < height
+
+
 @pytest.mark.parametrize("title", ["Waits", "Cost"])
 def test_every_picture_carries_its_caption(title: str) -> None:
     """All words of it, in order."""

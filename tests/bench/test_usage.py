@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from bench.usage import Usage, descendants, known, usage_of
+from bench.usage import Stat, Usage, descendants, known, parsed, usage_of
 
 pytestmark = pytest.mark.skipif(not known(), reason="this machine does not tell it of processes that run")
 
@@ -25,6 +25,13 @@ def test_a_process_that_is_gone_has_used_nothing_more() -> None:
     assert Usage(0.0, 0.0) == usage_of(process.pid)
 
 
+def test_cpu_time_is_user_and_system_time() -> None:
+    """Fields 14 and 15, whatever the process is called."""
+    ticks = os.sysconf("SC_CLK_TCK")
+    stat = f"42 (a (strange) name) S 7 42 42 0 -1 4194560 1 2 3 4 {3 * ticks} {2 * ticks} 9 9 20 0 1 0 5"
+    assert Stat("a (strange) name", 7, 5.0) == parsed(stat)
+
+
 def test_descendants_are_children_and_theirs() -> None:
     """A broker runs under a guard, so it is a grandchild."""
     child = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'print(1, flush=True); input()'])"
@@ -37,4 +44,5 @@ def test_descendants_are_children_and_theirs() -> None:
         assert process.pid in found
         assert 1 == len(descendants(process.pid))
         assert set(descendants(process.pid)) < set(found)
+        assert [] == descendants(process.pid, "java")
         process.communicate(b"\n")

@@ -1,20 +1,22 @@
-"""A worker as a process of its own: what it says of itself, and what it takes of the machine."""
+"""A worker as a process of its own, and what it says of itself.
+
+Its CPU time and memory are read here and not in /proc, so that they are of the same moment as its counts.
+"""
 
 import asyncio
-import math
 import os
 import sys
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
 from agents.brokers.broker import LOOPBACK, free_ports
 from agents.configuration import environment_of
+from bench.children import child
 from streams.clock import monotonic
 from streams.settings import Settings
 
@@ -22,6 +24,8 @@ PATIENCE = 600.0
 """Seconds a worker may take for anything; a recovery of three million customers is the longest."""
 LOOK_SECONDS = 0.1
 """Between two looks at a worker's figures: each look costs it some milliseconds."""
+_LEAVE_SECONDS = 60.0
+"""What a worker may take to end when it is asked to, before it is killed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,27 +104,25 @@ class Worker:
             return False
 
 
+def variables_of(settings: Settings) -> dict[str, str]:
+    """What tells a worker its settings; it serves its views on a port that is free now."""
+    return {**environment_of(settings), "WINBACK_HTTP_PORT": str(free_ports(1)[0])}
+
+
 @asynccontextmanager
 async def worker(settings: Settings) -> AsyncIterator[Worker]:
-    """A worker until the end of the block, which asks it to end."""
-    [port] = free_ports(1)
-    environment = {**os.environ, **environment_of(settings), "WINBACK_HTTP_PORT": str(port)}
-    async with AsyncExitStack() as stack:
-        session = await stack.enter_async_context(aiohttp.ClientSession())
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "agents", "worker"),
-            env=environment,
-            stdin=asyncio.subprocess.DEVNULL,
+    """A worker until the end of the block, which asks it to end if it still runs."""
+    variables = variables_of(settings)
+    async with (
+        aiohttp.ClientSession() as session,
+        child(
+            [sys.executable, "-m", "agents", "worker"],
+            {**os.environ, **variables},
+            grace_seconds=_LEAVE_SECONDS,
             stdout=asyncio.subprocess.DEVNULL,
-        )
-        stack.push_async_callback(_end, process)
-        yield Worker(process, session, f"http://{LOOPBACK}:{port}")
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is None:
-        process.terminate()
-    await asyncio.wait_for(process.wait(), PATIENCE)
+        ) as process,
+    ):
+        yield Worker(process, session, f"http://{LOOPBACK}:{variables['WINBACK_HTTP_PORT']}")
 
 
 async def until(condition: Callable[[], Awaitable[object]], seconds: float = PATIENCE) -> None:
@@ -128,39 +130,3 @@ async def until(condition: Callable[[], Awaitable[object]], seconds: float = PAT
     async with asyncio.timeout(seconds):
         while not await condition():  # noqa: ASYNC110 - a condition is all that is known
             await asyncio.sleep(LOOK_SECONDS)
-
-
-def broker_cpu_seconds() -> float:
-    """What the broker that this process has started has taken so far.
-
-    nan where that cannot be told: a broker that was given, or a system without /proc.
-    """
-    spent = [cpu_seconds(stat) for stat in _descendants(os.getpid()) if "(java)" in stat]
-    return sum(spent) if spent else math.nan
-
-
-def cpu_seconds(stat: str) -> float:
-    """User and system time from a process's /proc/PID/stat, as proc(5) has it."""
-    # The name, in brackets, may hold blanks and brackets of its own.
-    user, system = stat.rpartition(")")[2].split()[11:13]
-    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
-
-
-def _descendants(ancestor: int) -> list[str]:
-    stats: dict[int, str] = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            stats[int(path.parent.name)] = path.read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            continue  # it has just ended
-    family = {ancestor}
-    found = []
-    # A child may have a lower number than its parent where numbers have come round: look until none is new.
-    while fresh := [
-        number
-        for number, stat in stats.items()
-        if number not in family and int(stat.rpartition(")")[2].split()[1]) in family
-    ]:
-        family.update(fresh)
-        found += [stats[number] for number in fresh]
-    return found
