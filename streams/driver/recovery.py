@@ -145,10 +145,7 @@ class Recovery(StockRecovery):
         if wrong := {topic: count for topic, count in counts.items() if count not in {None, expected}}:
             topic, count = next(iter(wrong.items()))
             if not count:
-                raise TopicsError(
-                    f"{topic} is gone: was it deleted? The state belongs to it, and made anew it would be "
-                    "another topic. See docs/operations.md"
-                )
+                raise _gone(topic)
             raise TopicsError(
                 f"{topic} has {count} partitions now, not {expected}: customers would change their "
                 "partition, away from their state. See docs/operations.md"
@@ -158,6 +155,10 @@ class Recovery(StockRecovery):
         }
         partitions = by_topic[sources[0]]
         if any(found != partitions for found in by_topic.values()):
+            for topic, found in by_topic.items():
+                # Whoever assigned the partitions knew of its end before we do.
+                if not found and not counts[topic]:
+                    raise _gone(topic)
             raise TopicsError(f"the topics {', '.join(sources)} were not assigned alike: {by_topic}")
         return partitions
 
@@ -201,3 +202,10 @@ class TableManager(StockTableManager):
         consumer.expire()
         self.recovery.abandon()
         engine.receiver.drop_unmerged()
+
+
+def _gone(topic: str) -> TopicsError:
+    return TopicsError(
+        f"{topic} is gone: was it deleted? The state belongs to it, and made anew it would be "
+        "another topic. See docs/operations.md"
+    )
