@@ -63,10 +63,10 @@ POSITION_OF_THE_GROUP: Final = """
 _points_of_the_records = Processor._starting_points
 
 
-async def _points_of_the_group(self, partitions):
+async def _points_of_the_group(self, partitions, lineage):
     from aiokafka.admin import AIOKafkaAdminClient
 
-    points = await _points_of_the_records(self, partitions)
+    points = await _points_of_the_records(self, partitions, lineage)
     client = AIOKafkaAdminClient(**client_arguments(self._settings))
     await client.start()
     try:
@@ -206,6 +206,8 @@ def soak_with(mutation: Mutation, folder: Path) -> tuple[list[str], int, str]:
     results = folder / "soak" / f"seed-{SEED}.json"
     rounds = json.loads(results.read_text(encoding="utf-8"))["rounds"] if results.exists() else []
     found = [example for each in rounds for example in each["verdict"]["examples"]]
+    if any("TypeError" in ending for each in rounds for ending in each["strange_endings"]):
+        found = []  # the mutation no longer fits the engine: it says nothing about the comparison
     return found, done.returncode, done.stdout + done.stderr
 
 
