@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -16,7 +16,15 @@ from aiokafka.errors import (
 )
 
 from schemas.errors import ConfigurationError, Fatal, TopicsError
-from streams.connection import admin, client_arguments, partition_counts, start, stop, translated
+from streams.connection import (
+    ABANDON_SECONDS,
+    admin,
+    client_arguments,
+    partition_counts,
+    start,
+    stop,
+    translated,
+)
 from streams.settings import Settings
 
 BATCH_BYTES: Final = 256 * 1024
@@ -50,8 +58,7 @@ async def producer(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
             yield client
         except BaseException:
             # An idempotent producer would try for ever to deliver what it still holds.
-            with suppress(KafkaError, OSError, TimeoutError):
-                await asyncio.wait_for(client.stop(), 1.0)
+            await stop(client, seconds=ABANDON_SECONDS)
             raise
         await client.stop()
 
