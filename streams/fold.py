@@ -197,7 +197,8 @@ class Fold:
                 # and the next start need not ask again.
                 with suppress(StateError):
                     after = self._advance(work, key, Elapsed(moved_by), self.clock).customer
-                    work.dirty[key] = pack(after, self._fingerprint)
+                    if key not in work.dirty:
+                        work.dirty[key] = pack(after, self._fingerprint)
         return True
 
     def close(self, work: Work) -> None:
@@ -282,9 +283,7 @@ class Fold:
 
     def _known(self, work: Work, key: bytes) -> Customer | None:
         """The customer as the batch has left them so far. Raises StateError as `_advance` does."""
-        value = work.dirty.get(key)
-        if value is None:
-            value = self._records.get(key)
+        value = self._packed(key)
         if value is not None:
             return self._unpacked(work, key, value)
         if key in self._shard.quarantined:
@@ -343,7 +342,7 @@ class Fold:
         """Whether a record that cannot be read was written at or before its customer's erasure: its dead
         letter would keep what was to go."""
         key = item.record.key
-        if key is None or not (key in work.dirty or key in self._records):
+        if key is None or self._packed(key) is None:
             return False
         try:
             customer = self._known(work, key)
@@ -363,10 +362,13 @@ class Fold:
     # What is known
 
     def _wake_of(self, key: bytes) -> int:
-        value = self._dirty.get(key)
-        if value is None:
-            value = self._records.get(key)
+        value = self._packed(key)
         return NEVER if value is None else raw_head(value)[1]
+
+    def _packed(self, key: bytes) -> bytes | None:
+        """The customer's state as the batch has left it so far."""
+        value = self._dirty.get(key)
+        return self._records.get(key) if value is None else value
 
     def _entries(self) -> list[tuple[int, bytes]]:
         entries: list[tuple[int, bytes]] = []
