@@ -4,7 +4,7 @@
 
 The changelog is written once, by the worker's own transactions of `--batch` customers; each state
 record is padded to `--bytes`. Then a process of its own recovers it as a worker does: heads read,
-heaps built, positions known. Timed is the recovery alone; the memory is that of the process, with
+deadlines placed, positions known. Timed is the recovery alone; the memory is that of the process, with
 and without its customers.
 """
 
