@@ -16,6 +16,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
+    IllegalOperation,
     InvalidProducerEpoch,
     InvalidProducerIdMapping,
     KafkaError,
@@ -122,13 +123,10 @@ class Committer:
                 await self._send(producer, topic, records, sent)
             written = [await future for future in sent]
             await producer.commit_transaction()
-        except (ProducerFenced, InvalidProducerEpoch) as error:
-            limit = self._settings.transaction_timeout_seconds
-            raise Fenced(
-                f"partition {self._partition} has been taken over by another worker, or a transaction took "
-                f"longer than WINBACK_TRANSACTION_TIMEOUT_SECONDS ({limit:g})"
-            ) from error
-        except KafkaError as error:
+        except (KafkaError, IllegalOperation, AssertionError) as told:
+            error = _reason(producer, told)
+            if error is None:
+                raise
             if _is_about(error, InvalidProducerIdMapping):
                 raise _Forgotten from error
             raise self._meaning(error) from error
@@ -187,6 +185,12 @@ class Committer:
             sent.append(await producer.send_batch(batch, topic, partition=self._partition))
 
     def _meaning(self, error: KafkaError) -> WinbackError:
+        if isinstance(error, ProducerFenced | InvalidProducerEpoch):
+            limit = self._settings.transaction_timeout_seconds
+            return Fenced(
+                f"partition {self._partition} has been taken over by another worker, or a transaction took "
+                f"longer than WINBACK_TRANSACTION_TIMEOUT_SECONDS ({limit:g})"
+            )
         meant = translated(error, self._settings)
         # An answer without a reason: a broker that is stopping or has just begun gives it.
         if isinstance(meant, BrokerUnreachable) or _is_about(error, UnknownError):
@@ -201,6 +205,19 @@ class Committer:
 
 class _Forgotten(Exception):
     """The broker has forgotten the transactional id; nothing of the transaction was written."""
+
+
+def _reason(producer: AIOKafkaProducer, told: Exception) -> KafkaError | None:
+    """Why the transaction failed; None where Kafka has nothing to do with it.
+
+    One that fails while it is still being sent, the sending having to wait for a topic or for room,
+    refuses the next batch by saying that there is no transaction; only its own future knows the reason.
+    """
+    if isinstance(told, KafkaError):
+        return told
+    ended = producer._txn_manager.wait_for_transaction_end()  # noqa: SLF001
+    failure = ended.exception() if ended.done() and not ended.cancelled() else None
+    return failure if isinstance(failure, KafkaError) else None
 
 
 def _is_about(error: BaseException | None, kind: type[KafkaError]) -> bool:

@@ -1,10 +1,12 @@
 """One transaction a batch: all of it or nothing, and only by whoever owns the partition."""
 
+from asyncio import gather
 from collections.abc import AsyncIterator
 
 import pytest
 from aiokafka import AIOKafkaProducer
 
+from agents.topics import create_topics
 from schemas.errors import Fatal, Fenced
 from schemas.topics import CHANGELOG, CHURN_RISK, WIN_BACK
 from streams.commit import BATCH_BYTES, Changes, Committer, Record
@@ -82,6 +84,38 @@ async def test_whoever_takes_over_fences_the_predecessor(scene: Scene, committer
     finally:
         await successor.close()
     assert [[(b"a", b"1"), (b"c", b"3")]] * 2 == await stand(scene)
+
+
+async def test_a_batch_that_is_fenced_while_it_is_sent_says_so(scene: Scene, committer: Committer) -> None:
+    """A topic that is not there yet makes it wait amid the batch, and the refusal overtakes it."""
+    later = scene.with_(application_id=f"{scene.settings.application_id}-later")
+    batch = changes(scene, a=b"1")
+    batch.add(later.topics.name(CHANGELOG), Record(b"a", b"1"))
+    successor = Committer(scene.settings, PARTITION)
+    await successor.fence()
+    try:
+        with pytest.raises(Fenced):
+            await gather(committer.commit(batch), create_topics(later))
+    finally:
+        await successor.close()
+    assert [[], []] == await stand(scene)
+
+
+async def test_a_long_batch_that_is_fenced_while_it_is_sent_says_so(
+    scene: Scene, committer: Committer
+) -> None:
+    """A batch beyond one request waits for the one before it, which is refused."""
+    batch = Changes()
+    for _ in range(40):
+        batch.add(scene.settings.topics.name(CHURN_RISK), Record(b"a", bytes(100_000)))
+    successor = Committer(scene.settings, PARTITION)
+    await successor.fence()
+    try:
+        with pytest.raises(Fenced):
+            await committer.commit(batch)
+    finally:
+        await successor.close()
+    assert [[], []] == await stand(scene)
 
 
 async def test_other_partitions_are_not_touched(scene: Scene, committer: Committer) -> None:
