@@ -18,14 +18,13 @@ from agents.population import DAYS, SEED, lives
 from schemas.codec import encode_event
 from schemas.customer import LONG_AGO, Customer, PartitionRecord, SourcePosition
 from schemas.events import Event, Purchase, SupportTicket
-from schemas.record import PARTITION_KEY, Fingerprint, pack, pack_partition
+from schemas.record import PARTITION_KEY, Fingerprint, pack, pack_partition, wake_of
 from schemas.topics import CHANGELOG, DAY_MS, SOURCES
 from streams.checked import CheckedIn, SourceRecord
 from streams.commit import Changes, Committer, Record
 from streams.core.advance import advance
 from streams.core.message import instant, since_epoch
 from streams.core.playbook import Playbook
-from streams.core.step import wake_of
 from streams.core.stimuli import Elapsed
 from streams.intake import CHECK_IN
 from streams.partitioner import partition_of

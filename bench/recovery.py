@@ -16,6 +16,7 @@ import statistics
 import sys
 import time
 from collections.abc import Iterator
+from itertools import count
 
 import orjson
 
@@ -24,6 +25,7 @@ from bench.command import enter, kafka, options, tell
 from bench.installation import installation
 from bench.usage import usage_of
 from schemas.customer import LONG_AGO, Customer, PartitionRecord, Purchases, Recent, SourcePosition
+from schemas.entries import order_entry
 from schemas.record import PARTITION_KEY, Fingerprint, pack, pack_partition
 from schemas.topics import CHANGELOG
 from streams.commit import Changes, Committer, Record
@@ -38,12 +40,11 @@ START_MS = 1_767_225_600_000
 
 def state_record(size: int, wake_at: int, draw: random.Random) -> bytes:
     """A customer of about `size` bytes: event hashes are what fills a real one."""
-    hashes: tuple[int, ...] = ()
-    while True:
-        instants = tuple(START_MS + number for number in range(len(hashes)))
+    entries = b""
+    for number in count():
         customer = Customer(
             purchases=Purchases(
-                events=Recent(hashes, instants),
+                events=Recent(entries),
                 first_at=START_MS,
                 last_at=START_MS,
                 days=1,
@@ -55,7 +56,8 @@ def state_record(size: int, wake_at: int, draw: random.Random) -> bytes:
         packed = pack(customer, Fingerprint(1, 2))
         if len(packed) >= size:
             return packed
-        hashes += (draw.getrandbits(63) | 1 << 62,)
+        entries += order_entry(START_MS + number, draw.getrandbits(64), draw.getrandbits(64))
+    raise AssertionError
 
 
 def customers(count: int, size: int, seed: int = 1) -> Iterator[Record]:

@@ -5,45 +5,59 @@ minor units of the base currency. `schemas/record.py` packs it into a changelog 
 tuples all the way down cannot form a cycle, so the garbage collector need not look (gc=False).
 """
 
-from msgspec import Struct
+from typing import Annotated, Final
+
+from msgspec import Meta, Struct
 
 NEVER = 2**62
 """A deadline that will not come."""
 
 LONG_AGO = -(2**62)
-"""An instant before every event."""
+"""An instant before every event, and before whatever is reckoned back from one."""
 
-NOT_FORGOTTEN = -1
-"""An instant before every event too, since none is accepted that is dated before 1970; one byte long."""
+BEFORE_ALL = -1
+"""An instant or a day before every event, since none is accepted that is dated before 1970; it takes one
+byte where LONG_AGO takes nine."""
+
+RULES: Final = (
+    "risk_medium",
+    "risk_high",
+    "second_order_due",
+    "silent_for",
+    "winback_1",
+    "winback_2",
+    "winback_3",
+    "sla_breach",
+    "ticket_spike",
+    "login_decay",
+)
+"""What has fired says its rule by the place here, for the rest of time: a new one goes to the end."""
 
 
 class Recent(Struct, frozen=True, array_like=True, gc=False):
-    """The events of the last `max_lateness`, oldest first, by 64-bit hash of their id.
+    """The events of the last `max_lateness`, oldest first; streams/core/facets/recent.py has the layout.
 
-    `horizon`: at or below it nothing is accepted any more, since the record of what was applied
-    there has been evicted. `late_hashes`: what was accepted although it was older than `max_lateness`.
+    entries: each with its instant and the 64-bit hash of its id, an order with that of the order's id
+    too. horizon: at or below it nothing is accepted any more, since the record of what was applied
+    there has been evicted. late: entries without their instants, of what was accepted although it was
+    older than `max_lateness`.
     """
 
-    hashes: tuple[int, ...] = ()
-    instants: tuple[int, ...] = ()
-    horizon: int = LONG_AGO
-    late_hashes: tuple[int, ...] = ()
+    entries: bytes = b""
+    horizon: int = BEFORE_ALL
+    late: bytes = b""
 
 
 class Purchases(Struct, frozen=True, array_like=True, gc=False):
     """Recency, frequency, money, and the ring of day buckets.
 
-    orders: of each of `events.hashes` the 64-bit hash of its order id, -1 for a refund; late_orders:
-    of each of `events.late_hashes`. days: distinct days with an order. spend: all orders less
-    refunds; first_day_spend: that of the first day. ring_days, ring_orders, ring_spend: sparse,
-    ascending, newest 90 d + max_lateness.
+    days: distinct days with an order. spend: all orders less refunds; first_day_spend: that of the
+    first day. ring_days, ring_orders, ring_spend: sparse, ascending, newest 90 d + max_lateness.
     """
 
     events: Recent = Recent()
-    orders: tuple[int, ...] = ()
-    late_orders: tuple[int, ...] = ()
     first_at: int = NEVER
-    last_at: int = LONG_AGO
+    last_at: int = BEFORE_ALL
     days: int = 0
     spend: int = 0
     first_day_spend: int = 0
@@ -57,15 +71,15 @@ class LoginRates(Struct, frozen=True, array_like=True, gc=False):
 
     lifted_at: the login that last lifted the ratio of the two rates above the rule's threshold.
     fell_at: where that login's successors left the ratio at or below it, the instant at which it
-    had fallen there; NEVER while the newest login leaves it above.
+    had fallen there; None while the newest login leaves it above.
     """
 
     count: int = 0
     fast: float = 0.0
     slow: float = 0.0
-    at: int = LONG_AGO
-    lifted_at: int = LONG_AGO
-    fell_at: int = NEVER
+    at: int = BEFORE_ALL
+    lifted_at: int = BEFORE_ALL
+    fell_at: int | None = None
 
 
 class Logins(Struct, frozen=True, array_like=True, gc=False):
@@ -102,12 +116,12 @@ class Support(Struct, frozen=True, array_like=True, gc=False):
 class Firing(Struct, frozen=True, array_like=True, gc=False):
     """One trigger that has gone out; kept while it can still be ended, repeated or defer another.
 
-    episode_at: start of the spell's day, or the instant of the event that names the episode.
-    episode_key: 0, or the hash of that event. revision: how often this rule had fired in this
-    episode and was taken back. state: see streams.core.firings.State.
+    number: the rule's place in RULES. episode_at: start of the spell's day, or the instant of the
+    event that names the episode. episode_key: 0, or the hash of that event. revision: how often this
+    rule had fired in this episode and was taken back. state: see streams.core.firings.State.
     """
 
-    rule: str
+    number: Annotated[int, Meta(ge=0, lt=len(RULES))]
     version: int
     step: int
     episode_at: int
@@ -116,13 +130,18 @@ class Firing(Struct, frozen=True, array_like=True, gc=False):
     due: int
     state: int
 
+    @property
+    def rule(self) -> str:
+        """The rule's name."""
+        return RULES[self.number]
+
 
 class Customer(Struct, frozen=True, array_like=True, gc=False):
     """Everything Winback remembers of one customer, apart from the id, which is the key.
 
     stage: index into streams.core.lifecycle.Stage. lapsed_day: day of the spell whose lapse has
-    been settled. wake_*: the earliest instant still to come of each family of rules. forgotten_at: of
-    the customer's erasure; nothing dated at or before it is folded.
+    been settled. wake_*: the earliest instant still to come of each family of rules, None for none.
+    forgotten_at: of the customer's erasure; nothing dated at or before it is folded.
     """
 
     purchases: Purchases | None = None
@@ -130,16 +149,16 @@ class Customer(Struct, frozen=True, array_like=True, gc=False):
     support: Support | None = None
     firings: tuple[Firing, ...] = ()
     stage: int = 0
-    lapsed_day: int = LONG_AGO
-    wake_spell: int = NEVER
-    wake_support: int = NEVER
-    wake_logins: int = NEVER
-    forgotten_at: int = NOT_FORGOTTEN
+    lapsed_day: int = BEFORE_ALL
+    wake_spell: int | None = None
+    wake_support: int | None = None
+    wake_logins: int | None = None
+    forgotten_at: int = BEFORE_ALL
 
 
 def is_stub(customer: Customer) -> bool:
     """Whether nothing is left of a customer but that they were forgotten."""
-    return customer.forgotten_at != NOT_FORGOTTEN and customer == Customer(forgotten_at=customer.forgotten_at)
+    return customer.forgotten_at != BEFORE_ALL and customer == Customer(forgotten_at=customer.forgotten_at)
 
 
 class SourcePosition(Struct, frozen=True, array_like=True, gc=False):

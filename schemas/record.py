@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from schemas.customer import NOT_FORGOTTEN, Customer, PartitionRecord, is_stub
+from schemas.customer import BEFORE_ALL, NEVER, Customer, PartitionRecord, is_stub
 from schemas.earlier import EARLIER
 from schemas.errors import StateError
 
-VERSION = 3
+VERSION = 4
 """Of what is written. The head is the same in every version so far; a partition record has fields at its
 end since version 3, whose defaults are what earlier ones meant."""
 PARTITION_KEY = b"\x00winback.partition"
@@ -52,6 +52,20 @@ class Head(NamedTuple):
     stage: int
 
 
+def wake_of(customer: Customer) -> int:
+    """The earliest instant (ms) at which a rule about this customer comes true; NEVER for none."""
+    wake = NEVER
+    # Spelled out: a loop over three costs more than all the rest here, once for every event.
+    spell, support, logins = customer.wake_spell, customer.wake_support, customer.wake_logins
+    if spell is not None:
+        wake = spell
+    if support is not None and support < wake:
+        wake = support
+    if logins is not None and logins < wake:
+        wake = logins
+    return wake
+
+
 def is_known(value: bytes) -> bool:
     """Whether a record is of the version that is written now, or of an earlier one."""
     return bool(value) and (value[0] == VERSION or value[0] in EARLIER)
@@ -59,9 +73,8 @@ def is_known(value: bytes) -> bool:
 
 def pack(customer: Customer, fingerprint: Fingerprint) -> bytes:
     """The changelog value of a customer."""
-    wake_at = min(customer.wake_spell, customer.wake_support, customer.wake_logins)
-    stage = STUB if customer.forgotten_at != NOT_FORGOTTEN and is_stub(customer) else customer.stage
-    return _HEAD.pack(VERSION, wake_at, *fingerprint, stage) + _encode(customer)
+    stage = STUB if customer.forgotten_at != BEFORE_ALL and is_stub(customer) else customer.stage
+    return _HEAD.pack(VERSION, wake_of(customer), *fingerprint, stage) + _encode(customer)
 
 
 def unpack(value: bytes) -> Customer:

@@ -21,6 +21,7 @@ PACKAGES: Final = Path(__file__).parent.parent
 BUILDS: Final = Path(__file__).parent / "_compiled"
 MODULES: Final = (
     "schemas.codec",
+    "schemas.entries",
     "schemas.record",
     "streams.core.advance",
     "streams.core.draft",

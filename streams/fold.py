@@ -13,10 +13,10 @@ from contextlib import suppress
 from msgspec.structs import replace
 
 from schemas.codec import headers_and_body
-from schemas.customer import NEVER, NOT_FORGOTTEN, Customer, PartitionRecord, SourcePosition, is_stub
+from schemas.customer import BEFORE_ALL, NEVER, Customer, PartitionRecord, SourcePosition, is_stub
 from schemas.erasures import ErasureReceipt
 from schemas.errors import Rejected, StateError
-from schemas.record import PARTITION_KEY, STAGE_AT, STUB, pack, pack_partition, raw_head, unpack
+from schemas.record import PARTITION_KEY, STAGE_AT, STUB, pack, pack_partition, raw_head, unpack, wake_of
 from schemas.topics import (
     CHANGELOG,
     CHURN_RISK,
@@ -31,7 +31,7 @@ from streams.checked import Asked, CheckedIn, Item, Merged, Outside, Refused
 from streams.commit import Record
 from streams.core.advance import advance
 from streams.core.message import instant, since_epoch
-from streams.core.step import Outcome, Step, wake_of
+from streams.core.step import Outcome, Step
 from streams.core.stimuli import Elapsed, Forget, Stimulus
 from streams.intake import dead_letter
 from streams.partitioner import Placement
@@ -348,7 +348,7 @@ class Fold:
             customer = self._known(work, key)
         except StateError:
             return False
-        return customer is not None and NOT_FORGOTTEN < item.record.timestamp <= customer.forgotten_at
+        return customer is not None and BEFORE_ALL < item.record.timestamp <= customer.forgotten_at
 
     def _refuse(self, work: Work, source: int, item: Refused) -> None:
         work.tally.records[SOURCE_NAMES[source], "dead_letter"] += 1

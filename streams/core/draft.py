@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 
 from msgspec.structs import replace
 
-from schemas.customer import NEVER, Customer, Firing
+from schemas.customer import NEVER, RULES, Customer, Firing
 from schemas.triggers import ChurnRisk, MovedBy, WinBack
 from streams.core.facets.logins import rejudged
 from streams.core.facets.support import ANSWERS
@@ -35,6 +35,7 @@ _SUPPORT: Final = int(Family.SUPPORT)
 _LOGINS: Final = int(Family.LOGINS)
 _FOLDED: Final = Outcome.FOLDED
 
+_NUMBERS: Final = {rule: number for number, rule in enumerate(RULES)}
 _NO_RULE = Rule()
 _Subject = TypeVar("_Subject")
 _RISKS = frozenset({"risk_medium", "risk_high"})
@@ -75,7 +76,12 @@ class Draft:
         self.firings = customer.firings
         self.stage = STAGES[customer.stage]
         self.lapsed_day = customer.lapsed_day
-        self._wakes = [customer.wake_spell, customer.wake_support, customer.wake_logins]
+        spell, support, logins = customer.wake_spell, customer.wake_support, customer.wake_logins
+        self._wakes = [
+            NEVER if spell is None else spell,
+            NEVER if support is None else support,
+            NEVER if logins is None else logins,
+        ]
         self._before = customer
         self._dues: list[list[Due] | None] = [None, None, None]
         self._points: list[Due] = []
@@ -219,7 +225,7 @@ class Draft:
             return
         about = ABOUT[due.rule]
         firing = Firing(
-            due.rule,
+            _NUMBERS[due.rule],
             due.version,
             due.step,
             due.episode_at,
@@ -326,9 +332,9 @@ class Draft:
             firings,
             int(self.stage),
             self.lapsed_day,
-            wake_spell,
-            wake_support,
-            wake_logins,
+            None if wake_spell == NEVER else wake_spell,
+            None if wake_support == NEVER else wake_support,
+            None if wake_logins == NEVER else wake_logins,
             before.forgotten_at,
         )
         if outcome is not _FOLDED and after == before:

@@ -5,6 +5,7 @@ from functools import lru_cache
 from typing import Final, Literal
 
 from schemas.customer import NEVER, Customer, Firing, Purchases
+from schemas.record import wake_of
 from schemas.triggers import ChurnRisk, CustomerHealth, Level, MovedBy, Score, Value, WinBack
 from streams.core.firings import State
 from streams.core.identity import trigger_id
@@ -12,7 +13,6 @@ from streams.core.lifecycle import LABELS
 from streams.core.playbook import DAY, Playbook, Rule
 from streams.core.rules import ABOUT, Family
 from streams.core.score import p_lapse, score_at, silence_of
-from streams.core.step import wake_of
 from streams.core.value import value_of
 from streams.core.windows import windows_at
 

@@ -4,6 +4,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from schemas.customer import Customer
+from schemas.record import wake_of
 from schemas.triggers import ChurnRisk, CustomerHealth, WinBack
 from streams.core.lifecycle import Stage
 
@@ -18,17 +19,6 @@ class Outcome(StrEnum):
     FORGOTTEN = "forgotten"
     """Dated at or before the customer's erasure; or the erasure itself."""
     ELAPSED = "elapsed"
-
-
-def wake_of(customer: Customer) -> int:
-    """The earliest instant (ms) at which a rule about this customer comes true."""
-    wake = customer.wake_spell
-    # Spelled out: min() of three costs more than all the rest here, once for every event.
-    if customer.wake_support < wake:  # noqa: PLR1730
-        wake = customer.wake_support
-    if customer.wake_logins < wake:  # noqa: PLR1730
-        wake = customer.wake_logins
-    return wake
 
 
 class Suppressed(NamedTuple):

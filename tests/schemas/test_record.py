@@ -8,8 +8,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.customer import LONG_AGO, NEVER, Customer, PartitionRecord, Recent, SourcePosition
-from schemas.earlier import EARLIER, CustomerOf1, PurchasesOf1
+from schemas.customer import (
+    LONG_AGO,
+    NEVER,
+    RULES,
+    Customer,
+    Firing,
+    PartitionRecord,
+    SourcePosition,
+)
+from schemas.earlier import EARLIER, CustomerOf1, CustomerOf3, FiringOf3, PurchasesOf1, RecentOf3
+from schemas.entries import NO_ORDER, late_orders_of, orders_of
 from schemas.errors import StateError
 from schemas.record import (
     HEAD_SIZE,
@@ -26,6 +35,7 @@ from schemas.record import (
     unpack_partition,
 )
 from streams.core.playbook import Playbook
+from streams.core.rules import ABOUT
 from tests.streams.core.strategies import lives, playbooks
 from tests.streams.core.world import Event, seen
 
@@ -56,9 +66,9 @@ def test_the_head_is_read_without_the_rest(model: int, playbook: int) -> None:
 
 def test_the_layout_is_fixed() -> None:
     """Golden bytes: a change here is a new format version, and needs a way to read the old one."""
-    expected = bytes.fromhex("030000000000000028ffffffff0000000703")
+    expected = bytes.fromhex("040000000000000028ffffffff0000000703")
     assert expected == pack(CUSTOMER, FINGERPRINT)[:HEAD_SIZE]
-    assert bytes.fromhex("9ac0c0c09003d3c00000000000000032283cff") == pack(CUSTOMER, FINGERPRINT)[HEAD_SIZE:]
+    assert bytes.fromhex("9ac0c0c09003ff32283cff") == pack(CUSTOMER, FINGERPRINT)[HEAD_SIZE:]
 
 
 def test_a_partition_from_before_erasures_is_read() -> None:
@@ -106,14 +116,15 @@ def test_there_is_a_golden_record_of_every_version() -> None:
 
 def test_a_version_1_order_without_its_event_is_no_state_error() -> None:
     """The two records of what was applied were cut at different instants."""
-    events = Recent((5, 6), (100, 200), late_hashes=(7, 8))
-    orders = Recent((3, 4), (50, 200), late_hashes=(9,))
+    events = RecentOf3((5, 6), (100, 200), late_hashes=(7, 8))
+    orders = RecentOf3((3, 4), (50, 200), late_hashes=(9,))
     purchases = PurchasesOf1(events, orders, 0, 200, 2, 10, 5, (0,), (2,), (10,))
     value = b"\x01" + pack(CUSTOMER, FINGERPRINT)[1:HEAD_SIZE]
     value += msgspec.msgpack.encode(CustomerOf1(purchases=purchases))
     read = unpack(value).purchases
     assert read is not None
-    assert ((-1, 4), (9, -1)) == (read.orders, read.late_orders)
+    assert [(100, 5, NO_ORDER), (200, 6, 4)] == orders_of(read.events)
+    assert [(7, 9), (8, NO_ORDER)] == late_orders_of(read.events)
 
 
 def test_a_customer_with_nothing_to_come_never_wakes() -> None:
@@ -175,3 +186,20 @@ def test_a_damaged_partition_is_a_state_error(damaged: bytes) -> None:
 def test_no_customer_has_the_partitions_key() -> None:
     """It begins with a NUL."""
     assert PARTITION_KEY.startswith(b"\x00")
+
+
+def test_a_firing_of_a_rule_that_nobody_knows_is_a_state_error() -> None:
+    """A number beyond RULES, as a newer program might write it; a name that never was, in version 3."""
+    firing = Firing(len(RULES), 1, 0, 0, 0, 0, 0, 0)
+    with pytest.raises(StateError):
+        unpack(pack(Customer(firings=(firing,)), FINGERPRINT))
+    older = CustomerOf3(firings=(FiringOf3("no_rule", 1, 0, 0, 0, 0, 0, 0),))
+    with pytest.raises(StateError):
+        unpack(b"\x03" + pack(CUSTOMER, FINGERPRINT)[1:HEAD_SIZE] + msgspec.msgpack.encode(older))
+
+
+def test_every_rule_has_its_number_for_ever() -> None:
+    """A firing that went out says its rule by it."""
+    assert set(RULES) == set(ABOUT)
+    expected = ("risk_medium", "risk_high", "second_order_due", "silent_for", "winback_1", "winback_2")
+    assert (*expected, "winback_3", "sla_breach", "ticket_spike", "login_decay") == RULES

@@ -11,7 +11,8 @@ from math import ceil, exp2, log2
 
 from msgspec.structs import replace
 
-from schemas.customer import NEVER, LoginRates, Logins
+from schemas.customer import LoginRates, Logins
+from schemas.entries import count_of, event_entry, instants_of
 from streams.core.facets.recent import Refusal, admit
 from streams.core.playbook import DAY
 from streams.core.stimuli import LoggedIn
@@ -36,18 +37,20 @@ def fold(
         return Refusal.TOO_LATE
     # A login older than `max_lateness` is refused even where it was to be accepted late: the rates
     # up to there are folded for good.
-    events = admit(before.events, event.event, event.at, now=now, max_lateness=max_lateness)
+    entry = event_entry(event.at, event.event)
+    events = admit(before.events, entry, event.at, now=now, max_lateness=max_lateness)
     if isinstance(events, Refusal):
         return events
-    if event.at < events.instants[0]:
+    if entry < events.entries[: len(entry)]:
         # It overflowed at once: what is kept in order begins later.
         return Refusal.TOO_LATE
-    instants = before.events.instants
-    gone = len(instants) + 1 - len(events.instants)
-    base = _through(before.base, instants[:gone], threshold, min_logins) if gone else before.base
+    gone = count_of(before.events) + 1 - count_of(events)
+    base = before.base
+    if gone:
+        base = _through(base, instants_of(before.events)[:gone], threshold, min_logins)
     if event.at >= before.rates.at:
         return Logins(events, _after(before.rates, event.at, threshold, min_logins), base)
-    return Logins(events, _through(base, events.instants, threshold, min_logins), base)
+    return Logins(events, _through(base, instants_of(events), threshold, min_logins), base)
 
 
 def rejudged(facet: Logins, *, threshold: float, min_logins: int) -> Logins:
@@ -59,13 +62,14 @@ def rejudged(facet: Logins, *, threshold: float, min_logins: int) -> Logins:
     base = facet.base
     if base.count:
         above = ratio_at(base, base.at) > threshold
-        base = replace(base, fell_at=NEVER if above else min(base.fell_at, base.at))
-    return Logins(facet.events, _through(base, facet.events.instants, threshold, min_logins), base)
+        fell_at = base.at if base.fell_at is None else min(base.fell_at, base.at)
+        base = replace(base, fell_at=None if above else fell_at)
+    return Logins(facet.events, _through(base, instants_of(facet.events), threshold, min_logins), base)
 
 
 def rates_as_of(facet: Logins, at: int, *, threshold: float, min_logins: int) -> LoginRates:
     """The rates after the newest login at or before `at`, which lies within the recent ones."""
-    instants = facet.events.instants
+    instants = instants_of(facet.events)
     return _through(facet.base, instants[: bisect_right(instants, at)], threshold, min_logins)
 
 
@@ -92,7 +96,7 @@ def falls_at(rates: LoginRates, threshold: float) -> int:
     return at
 
 
-def _through(rates: LoginRates, instants: tuple[int, ...], threshold: float, min_logins: int) -> LoginRates:
+def _through(rates: LoginRates, instants: list[int], threshold: float, min_logins: int) -> LoginRates:
     for at in instants:
         rates = _after(rates, at, threshold, min_logins)
     return rates
@@ -101,7 +105,7 @@ def _through(rates: LoginRates, instants: tuple[int, ...], threshold: float, min
 def _after(rates: LoginRates, at: int, threshold: float, min_logins: int) -> LoginRates:
     """One step of the recurrence: the rates after a login at `at` >= rates.at."""
     if not rates.count:
-        return LoginRates(1, 1.0, 1.0, at, at, NEVER)
+        return LoginRates(1, 1.0, 1.0, at, at)
     silent = at - rates.at
     fast = rates.fast * exp2(-silent / FAST_HALF_LIFE)
     slow = rates.slow * exp2(-silent / SLOW_HALF_LIFE)
@@ -111,9 +115,9 @@ def _after(rates: LoginRates, at: int, threshold: float, min_logins: int) -> Log
     count = rates.count + 1
     if _STEADY * fast / slow > threshold:
         lifted_at = rates.lifted_at if above_before else at
-        return LoginRates(count, fast, slow, at, lifted_at, NEVER)
+        return LoginRates(count, fast, slow, at, lifted_at)
     fell_at = rates.fell_at
-    if fell_at == NEVER:
+    if fell_at is None:
         fell_at = falls_at(rates, threshold)
     if count == min_logins:
         # Only from this login on are there enough of them for the rule to speak.

@@ -6,14 +6,14 @@ a set (the ring tells whether a late order's day is new), money a sum of integer
 
 from bisect import bisect_left
 
-from schemas.customer import Purchases, Recent
-from streams.core.facets.recent import Refusal, insert, place_of, refused, with_late, with_one
+from schemas.customer import Purchases
+from schemas.entries import NO_ORDER, order_entry
+from streams.core.facets.recent import Refusal, admit, has_order
 from streams.core.playbook import DAY
 from streams.core.stimuli import Ordered
 
 WINDOW_DAYS = 90
 _EMPTY = Purchases()
-_NO_ORDER = -1
 
 
 def fold(facet: Purchases | None, event: Ordered, *, now: int, max_lateness: int) -> Purchases | Refusal:
@@ -25,10 +25,15 @@ def fold(facet: Purchases | None, event: Ordered, *, now: int, max_lateness: int
     span = WINDOW_DAYS + max_lateness // DAY
     if ring_days and day < ring_days[-1] - span:
         return Refusal.TOO_LATE
-    applied = _apply(before, event, now, max_lateness)
-    if isinstance(applied, Refusal):
-        return applied
-    events, orders, late_orders = applied
+    entry = order_entry(at, event.event, NO_ORDER if event.refund else event.order)
+    events = admit(
+        before.events, entry, at, now=now, max_lateness=max_lateness, accept_late=event.accept_late
+    )
+    if isinstance(events, Refusal):
+        return events
+    # An order counts once even when two events speak of it; several refunds of one order are several.
+    if not event.refund and has_order(before.events, entry):
+        return Refusal.DUPLICATE
 
     ring_orders = before.ring_orders
     ring_spend = before.ring_spend
@@ -73,8 +78,6 @@ def fold(facet: Purchases | None, event: Ordered, *, now: int, max_lateness: int
         first_day_spend += amount
     return Purchases(
         events,
-        orders,
-        late_orders,
         first_at,
         last_at,
         days,
@@ -84,26 +87,3 @@ def fold(facet: Purchases | None, event: Ordered, *, now: int, max_lateness: int
         ring_orders,
         ring_spend,
     )
-
-
-def _apply(
-    before: Purchases, event: Ordered, now: int, max_lateness: int
-) -> tuple[Recent, tuple[int, ...], tuple[int, ...]] | Refusal:
-    """`events`, `orders` and `late_orders` with the event in them."""
-    events, orders, late_orders = before.events, before.orders, before.late_orders
-    at = event.at
-    refusal = refused(
-        events, event.event, at, now=now, max_lateness=max_lateness, accept_late=event.accept_late
-    )
-    if refusal is not None:
-        return refusal
-    # An order counts once even when two events speak of it; several refunds of one order are several.
-    order = _NO_ORDER if event.refund else event.order
-    if order != _NO_ORDER and (order in orders or order in late_orders):
-        return Refusal.DUPLICATE
-    if at < now - max_lateness:
-        return with_late(events, event.event), orders, (*late_orders, order)
-    place = place_of(events, event.event, at)
-    events = insert(events, event.event, at, place, max_lateness)
-    orders = with_one(orders, place, order)
-    return events, orders[max(0, len(orders) - len(events.hashes)) :], late_orders

@@ -1,18 +1,17 @@
 """Which events have been applied: each id once a customer and topic within `max_lateness`.
 
-Kept sorted by (instant, hash) and cut at the customer's own newest event, never at the clock, so
-that the order of arrival leaves no trace. What the cut forgets is older than `max_lateness` behind
-the clock too, and is refused for that.
+Entries (schemas/entries.py) are kept sorted and cut at the customer's own newest event, never at the
+clock, so that the order of arrival leaves no trace. What the cut forgets is older than `max_lateness`
+behind the clock too, and is refused for that.
 """
 
-from bisect import bisect_left
 from enum import Enum
-
-from msgspec.structs import replace
+from typing import Final
 
 from schemas.customer import Recent
+from schemas.entries import EVENT_SIZE, INSTANT_SIZE, instant_at
 
-CAPACITY = 256
+CAPACITY: Final = 256
 
 
 class Refusal(Enum):
@@ -23,64 +22,61 @@ class Refusal(Enum):
 
 
 def admit(
-    recent: Recent, event: int, at: int, *, now: int, max_lateness: int, accept_late: bool = False
+    recent: Recent, entry: bytes, at: int, *, now: int, max_lateness: int, accept_late: bool = False
 ) -> Recent | Refusal:
-    """`recent` with the event in it, or why it is refused. Instants in ms, `event` a 64-bit hash."""
-    refusal = refused(recent, event, at, now=now, max_lateness=max_lateness, accept_late=accept_late)
-    if refusal is not None:
-        return refusal
-    if at < now - max_lateness:
-        return with_late(recent, event)
-    return insert(recent, event, at, place_of(recent, event, at), max_lateness)
-
-
-def refused(
-    recent: Recent, event: int, at: int, *, now: int, max_lateness: int, accept_late: bool = False
-) -> Refusal | None:
-    """Why the event is refused, if it is."""
-    if event in recent.hashes or event in recent.late_hashes:
+    """`recent` with the event in it, or why it is refused. at: its instant, ms."""
+    width = len(entry)
+    event = entry[INSTANT_SIZE:EVENT_SIZE]
+    late = recent.late
+    if _stands(event, recent.entries, width, INSTANT_SIZE) or (
+        late and _stands(event, late, width - INSTANT_SIZE, 0)
+    ):
         return Refusal.DUPLICATE
     if at <= recent.horizon:
         return Refusal.TOO_LATE
-    if at < now - max_lateness and not (accept_late and len(recent.late_hashes) < CAPACITY):
-        return Refusal.TOO_LATE
-    return None
+    if at >= now - max_lateness:
+        return _insert(recent, entry, at, max_lateness)
+    if accept_late and len(late) < CAPACITY * (width - INSTANT_SIZE):
+        # Remembered for good: replaying it twice must change nothing.
+        return Recent(recent.entries, recent.horizon, late + entry[INSTANT_SIZE:])
+    return Refusal.TOO_LATE
 
 
-def place_of(recent: Recent, event: int, at: int) -> int:
-    """Where the event belongs among `hashes` and `instants`."""
-    hashes, instants = recent.hashes, recent.instants
-    if not instants or at > instants[-1]:
-        return len(instants)
-    place = bisect_left(instants, at)
-    while place < len(instants) and instants[place] == at and hashes[place] < event:
-        place += 1
-    return place
+def has_order(recent: Recent, entry: bytes) -> bool:
+    """Whether an event that speaks of the entry's order has been applied."""
+    order, width = entry[EVENT_SIZE:], len(entry)
+    return _stands(order, recent.entries, width, EVENT_SIZE) or _stands(
+        order, recent.late, width - INSTANT_SIZE, EVENT_SIZE - INSTANT_SIZE
+    )
 
 
-def insert(recent: Recent, event: int, at: int, place: int, max_lateness: int) -> Recent:
-    """`recent` with the event at its place, and without what is to be forgotten: the oldest."""
-    hashes = with_one(recent.hashes, place, event)
-    instants = with_one(recent.instants, place, at)
+def _stands(wanted: bytes, entries: bytes, width: int, place: int) -> bool:
+    """Whether an entry has these bytes at `place`; across two entries they mean nothing."""
+    at = entries.find(wanted)
+    while at >= 0:
+        if at % width == place:
+            return True
+        at = entries.find(wanted, at + 1)
+    return False
+
+
+def _insert(recent: Recent, entry: bytes, at: int, max_lateness: int) -> Recent:
+    """`recent` with the entry at its place, and without what is to be forgotten: the oldest."""
+    entries, width, newest = recent.entries, len(entry), at
+    place = len(entries)
+    if place and entry < entries[place - width :]:
+        newest = instant_at(entries, place - width)
+        while place and entry < entries[place - width : place]:
+            place -= width
+        entries = entries[:place] + entry + entries[place:]
+    else:
+        entries += entry
     horizon = recent.horizon
-    oldest = instants[-1] - max_lateness
-    cut = bisect_left(instants, oldest) if instants[0] < oldest else 0
-    if len(instants) - cut > CAPACITY:
-        cut = len(instants) - CAPACITY
-        horizon = max(horizon, instants[cut - 1])
-    if cut:
-        hashes = hashes[cut:]
-        instants = instants[cut:]
-    return Recent(hashes, instants, horizon, recent.late_hashes)
-
-
-def with_one(numbers: tuple[int, ...], place: int, number: int) -> tuple[int, ...]:
-    """`numbers` with one more at `place`."""
-    if place == len(numbers):
-        return (*numbers, number)
-    return (*numbers[:place], number, *numbers[place:])
-
-
-def with_late(recent: Recent, event: int) -> Recent:
-    """Remember what was accepted by hand for good: replaying it twice must change nothing."""
-    return replace(recent, late_hashes=(*recent.late_hashes, event))
+    oldest = newest - max_lateness
+    cut = 0
+    while instant_at(entries, cut) < oldest:
+        cut += width
+    if len(entries) - cut > CAPACITY * width:
+        cut = len(entries) - CAPACITY * width
+        horizon = max(horizon, instant_at(entries, cut - width))
+    return Recent(entries[cut:] if cut else entries, horizon, recent.late)

@@ -7,6 +7,7 @@ update that arrives before its opening creates the ticket.
 from bisect import bisect_left
 
 from schemas.customer import Support, Ticket
+from schemas.entries import EVENT_SIZE, event_entry, instant_at
 from streams.core.facets.recent import Refusal, admit
 from streams.core.playbook import DAY
 from streams.core.stimuli import Status, TicketStep
@@ -28,7 +29,7 @@ def fold(facet: Support | None, event: TicketStep, *, now: int, max_lateness: in
     before = facet or _EMPTY
     events = admit(
         before.events,
-        event.event,
+        event_entry(event.at, event.event),
         event.at,
         now=now,
         max_lateness=max_lateness,
@@ -36,7 +37,7 @@ def fold(facet: Support | None, event: TicketStep, *, now: int, max_lateness: in
     )
     if isinstance(events, Refusal):
         return events
-    newest = events.instants[-1] if events.instants else event.at
+    newest = instant_at(events.entries, len(events.entries) - EVENT_SIZE) if events.entries else event.at
     kept: list[Ticket] = []
     found = False
     for ticket in before.tickets:

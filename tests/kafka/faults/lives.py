@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from schemas.customer import LONG_AGO, NEVER, NOT_FORGOTTEN, Customer, PartitionRecord
+from schemas.customer import BEFORE_ALL, LONG_AGO, NEVER, Customer, PartitionRecord
 from schemas.erasures import ErasureReceipt
 from schemas.events import Event
 from schemas.record import PARTITION_KEY, unpack_partition
@@ -83,7 +83,7 @@ def lives_of(
     key: bytes, history: Sequence[Placed], cuts: Sequence[Cut], playbook: Playbook, end: int
 ) -> Lives:
     """The lives of one customer up to `end` (ms), in the order of their events' instants."""
-    lives, forgotten_at, since = Lives(), NOT_FORGOTTEN, NOWHERE
+    lives, forgotten_at, since = Lives(), BEFORE_ALL, NOWHERE
     for cut in cuts:
         life = _life(key, _between(history, since, cut.places), forgotten_at, playbook, cut.clock)
         lives.known.append(life.knows(key))
@@ -101,7 +101,7 @@ def _between(history: Sequence[Placed], first: Places, end: Places) -> list[Even
 
 def _life(key: bytes, events: Sequence[Event], forgotten_at: int, playbook: Playbook, clock: int) -> Folded:
     folded = Folded(playbook, NEVER)
-    if forgotten_at != NOT_FORGOTTEN:
+    if forgotten_at != BEFORE_ALL:
         folded.customers[key] = Customer(forgotten_at=forgotten_at)
     folded.fold(logs_of(sorted(events, key=lambda event: event.occurred_at)))
     folded.reach(clock)

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.customer import Firing
+from schemas.customer import RULES, Firing
 from streams.core.identity import in_holdout, trigger_id, ulid
 from streams.core.playbook import DAY
 
-FIRING = Firing("risk_medium", 1, 0, 10_000 * DAY, 0, 0, 10_050 * DAY, 0)
+FIRING = Firing(RULES.index("risk_medium"), 1, 0, 10_000 * DAY, 0, 0, 10_050 * DAY, 0)
 instants = st.integers(0, 253_402_300_799_999)
 """Up to the year 9999."""
 tails = st.binary(min_size=10, max_size=10)
@@ -50,12 +50,12 @@ def test_ids_are_the_same_for_ever(expected: str, kind: str, customer: str) -> N
 @pytest.mark.parametrize(
     "other",
     [
-        Firing("risk_high", 1, 0, 10_000 * DAY, 0, 0, 10_050 * DAY, 0),
-        Firing("risk_medium", 2, 0, 10_000 * DAY, 0, 0, 10_050 * DAY, 0),
-        Firing("risk_medium", 1, 1, 10_000 * DAY, 0, 0, 10_050 * DAY, 0),
-        Firing("risk_medium", 1, 0, 10_001 * DAY, 0, 0, 10_050 * DAY, 0),
-        Firing("risk_medium", 1, 0, 10_000 * DAY, 1, 0, 10_050 * DAY, 0),
-        Firing("risk_medium", 1, 0, 10_000 * DAY, 0, 1, 10_050 * DAY, 0),
+        Firing(RULES.index("risk_high"), 1, 0, 10_000 * DAY, 0, 0, 10_050 * DAY, 0),
+        Firing(RULES.index("risk_medium"), 2, 0, 10_000 * DAY, 0, 0, 10_050 * DAY, 0),
+        Firing(RULES.index("risk_medium"), 1, 1, 10_000 * DAY, 0, 0, 10_050 * DAY, 0),
+        Firing(RULES.index("risk_medium"), 1, 0, 10_001 * DAY, 0, 0, 10_050 * DAY, 0),
+        Firing(RULES.index("risk_medium"), 1, 0, 10_000 * DAY, 1, 0, 10_050 * DAY, 0),
+        Firing(RULES.index("risk_medium"), 1, 0, 10_000 * DAY, 0, 1, 10_050 * DAY, 0),
     ],
     ids=["rule", "version", "step", "episode", "event", "revision"],
 )
@@ -66,7 +66,7 @@ def test_each_part_of_a_firings_name_is_in_its_id(other: Firing) -> None:
 
 def test_the_due_instant_is_not_in_the_id() -> None:
     """A refit that moves it by a day must not send twice."""
-    moved = Firing("risk_medium", 1, 0, 10_000 * DAY, 0, 0, 10_051 * DAY, 1)
+    moved = Firing(RULES.index("risk_medium"), 1, 0, 10_000 * DAY, 0, 0, 10_051 * DAY, 1)
     assert trigger_id("customer-1", FIRING, "raised") == trigger_id("customer-1", moved, "raised")
 
 

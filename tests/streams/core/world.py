@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from hashlib import blake2b
 
 from schemas.customer import Customer
+from schemas.record import wake_of
 from schemas.triggers import ChurnRisk, CustomerHealth, MovedBy, WinBack
 from streams.core.advance import advance
 from streams.core.model import Model
@@ -96,9 +97,7 @@ class World:
         assert clock >= self.clock
         self.clock = clock
         customer = self.customer
-        if customer is not None and START + clock > min(
-            customer.wake_spell, customer.wake_support, customer.wake_logins
-        ):
+        if customer is not None and START + clock > wake_of(customer):
             self._advance(Elapsed())
         return self
 

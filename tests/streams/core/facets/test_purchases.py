@@ -5,7 +5,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.customer import LONG_AGO, NEVER, Purchases
+from schemas.customer import BEFORE_ALL, NEVER, Purchases
 from streams.core.facets.purchases import fold
 from streams.core.facets.recent import Refusal
 from streams.core.playbook import DAY, HOUR
@@ -64,7 +64,7 @@ def test_a_refund_changes_neither_counts_nor_recency() -> None:
 def test_a_refund_alone_is_no_purchase() -> None:
     """There is money, and no day."""
     facet = folded(refund(0, 900))
-    assert (0, NEVER, LONG_AGO, -900) == (facet.days, facet.first_at, facet.last_at, facet.spend)
+    assert (0, NEVER, BEFORE_ALL, -900) == (facet.days, facet.first_at, facet.last_at, facet.spend)
 
 
 def test_an_order_on_a_day_of_refunds_makes_it_a_purchase_day() -> None:
