@@ -24,9 +24,9 @@ from streams.connection import client_arguments, translated
 from streams.record_batches import BadLength, Batch, batches, committed
 from streams.settings import Settings
 
-FETCH_BYTES: Final = 4 * 1024 * 1024
+FETCH_BYTES: Final = 2 * 1024 * 1024
 """Of one partition in one answer."""
-ANSWER_BYTES: Final = 16 * 1024 * 1024
+ANSWER_BYTES: Final = 6 * 1024 * 1024
 """Of one broker in one answer."""
 STALLED_SECONDS: Final = 30.0
 """Without getting on for so long, though the log holds more, a reader gives up."""
