@@ -14,7 +14,7 @@ from agents.console import ExitCode, print_note, progress_bar
 from agents.dead_letters import option_instant
 from agents.replay_report import counted, show
 from agents.topics import create_topics
-from agents.worker import relax_collector, work
+from agents.worker import tune_process, work
 from schemas.customer import LONG_AGO
 from schemas.errors import ConfigurationError
 from schemas.topics import CHANGELOG, PURCHASES, READ
@@ -53,7 +53,7 @@ def run_replay(settings: Settings, since: str, until: str | None, *, named: bool
     playbook = load_playbook(settings.playbook, settings.model)
     # A bar stands where the worker's own log would be.
     configure(settings.log_level if "log_level" in settings.model_fields_set else "warning")
-    relax_collector()
+    tune_process()
     started = monotonic()
     wanted = asyncio.run(prepare(settings, begin, end, playbook))
     with progress_bar(disable=as_json) as bar:

@@ -7,6 +7,7 @@ come, such as the end of a bounded replay.
 
 import asyncio
 import gc
+import sys
 from collections.abc import Awaitable, Callable
 
 import structlog
@@ -34,13 +35,18 @@ Until = Callable[[Processor], Awaitable[None]]
 def run_worker(settings: Settings, *, until_done: bool = False) -> int:
     """Run one worker until it ends; 0 when it ended as asked. Raises what it failed of."""
     configure(settings.log_level)
-    relax_collector()
+    tune_process()
     asyncio.run(work(settings, until=replayed if until_done else None))
     return 0
 
 
-def relax_collector() -> None:
-    """Have the garbage collector come less often, in a process that is a worker."""
+def tune_process() -> None:
+    """Set up a process that is about to be a worker: its event loops and its garbage collector."""
+    if sys.platform != "win32":
+        # Live, most of what a worker does is to wait for many small answers: a tenth less of its time.
+        from uvloop import EventLoopPolicy  # it has no wheels for Windows
+
+        asyncio.set_event_loop_policy(EventLoopPolicy())
     # Customers live as bytes, which the collector never looks at; the few cycles that a batch leaves
     # need no walk through everything after each 700 allocations.
     gc.set_threshold(50_000, 20, 50)

@@ -18,7 +18,7 @@ import msgspec
 from faust.types import StreamT
 
 from agents.clients import silent_clients
-from agents.worker import relax_collector
+from agents.worker import tune_process
 from bench.peers.announce import SERVING, Progress, options, say, say_versions
 from schemas.customer import LONG_AGO, NEVER, PartitionRecord, SourcePosition
 from schemas.record import HEAD_SIZE, PARTITION_KEY, VERSION, pack_partition
@@ -173,7 +173,6 @@ async def work() -> None:
     given = options(__doc__)
     say_versions("faust-streaming", "aiokafka")
     say(SERVING, compiled=in_use())
-    relax_collector()
     settings = Settings(bootstrap=given.bootstrap, application_id=given.application_id)
     shards: dict[int, Shard] = {}
     totals = Totals(settings, given.topic, shards, Progress(given.events))
@@ -193,4 +192,5 @@ async def work() -> None:
 
 
 if __name__ == "__main__":
+    tune_process()
     asyncio.run(work())
