@@ -1,45 +1,63 @@
 """What intake and merge hand on: records of the source topics, checked in or refused, in their order."""
 
-from typing import Literal, NamedTuple
-
-from msgspec import Struct
+from typing import Final, Literal, NamedTuple
 
 from schemas.codec import Headers
 from schemas.errors import Rejected
 from streams.core.stimuli import LoggedIn, Ordered, TicketStep
 
 
-class SourceRecord(Struct, frozen=True, gc=False):
+class SourceRecord:
     """One record of a source topic. timestamp: milliseconds since the epoch; -1 where there is none.
 
     aiokafka's own has a dozen fields in a frozen dataclass, which takes as long to fill as an event
     takes to decode.
     """
 
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Headers = ()
+    __slots__ = ("headers", "key", "offset", "partition", "timestamp", "topic", "value")
+
+    def __init__(  # noqa: PLR0917 - by position: one is made for each record
+        self,
+        topic: str,
+        partition: int,
+        offset: int,
+        timestamp: int,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Headers = (),
+    ) -> None:
+        self.topic: Final = topic
+        self.partition: Final = partition
+        self.offset: Final = offset
+        self.timestamp: Final = timestamp
+        self.key: Final = key
+        self.value: Final = value
+        self.headers: Final = headers
 
 
-class CheckedIn(Struct, frozen=True, gc=False):
+class CheckedIn:
     """A good record. key: the customer's id in UTF-8. record: as it came, should it still be refused."""
 
-    key: bytes
-    stimulus: Ordered | LoggedIn | TicketStep
-    offset: int
-    record: SourceRecord
+    __slots__ = ("key", "offset", "record", "stimulus")
+
+    def __init__(
+        self, key: bytes, stimulus: Ordered | LoggedIn | TicketStep, offset: int, record: SourceRecord
+    ) -> None:
+        self.key: Final = key
+        self.stimulus: Final = stimulus
+        self.offset: Final = offset
+        self.record: Final = record
 
 
-class Refused(Struct, frozen=True, gc=False):
+class Refused:
     """A record that becomes a dead letter; it still counts as consumed."""
 
-    offset: int
-    record: SourceRecord
-    rejected: Rejected
+    __slots__ = ("offset", "record", "rejected")
+
+    def __init__(self, offset: int, record: SourceRecord, rejected: Rejected) -> None:
+        self.offset: Final = offset
+        self.record: Final = record
+        self.rejected: Final = rejected
 
 
 class Asked(NamedTuple):

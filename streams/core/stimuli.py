@@ -5,8 +5,7 @@ stimulus like any other, so silence has no second code path.
 """
 
 from enum import IntEnum
-
-from msgspec import Struct
+from typing import Final
 
 from schemas.triggers import MovedBy
 
@@ -30,47 +29,72 @@ class Priority(IntEnum):
     URGENT = 3
 
 
-class Ordered(Struct, frozen=True, gc=False):
+class Ordered:
     """An order or refund. order: 64-bit hash of the order id. amount: base-currency minor units,
     negative in a refund. accept_late: folded although it is older than `max_lateness`."""
 
-    at: int
-    event: int
-    order: int
-    amount: int
-    refund: bool = False
-    accept_late: bool = False
+    __slots__ = ("accept_late", "amount", "at", "event", "order", "refund")
+
+    def __init__(  # noqa: PLR0917 - by position: one is made for each purchase
+        self,
+        at: int,
+        event: int,
+        order: int,
+        amount: int,
+        refund: bool = False,
+        accept_late: bool = False,
+    ) -> None:
+        self.at: Final = at
+        self.event: Final = event
+        self.order: Final = order
+        self.amount: Final = amount
+        self.refund: Final = refund
+        self.accept_late: Final = accept_late
 
 
-class LoggedIn(Struct, frozen=True, gc=False):
+class LoggedIn:
     """A sign-in."""
 
-    at: int
-    event: int
-    accept_late: bool = False
+    __slots__ = ("accept_late", "at", "event")
+
+    def __init__(self, at: int, event: int, accept_late: bool = False) -> None:
+        self.at: Final = at
+        self.event: Final = event
+        self.accept_late: Final = accept_late
 
 
-class TicketStep(Struct, frozen=True, gc=False):
+class TicketStep:
     """One step of a ticket. ticket: 64-bit hash of the ticket's id."""
 
-    at: int
-    event: int
-    ticket: int
-    status: int
-    priority: int
-    accept_late: bool = False
+    __slots__ = ("accept_late", "at", "event", "priority", "status", "ticket")
+
+    def __init__(  # noqa: PLR0917 - as `Ordered`
+        self, at: int, event: int, ticket: int, status: int, priority: int, accept_late: bool = False
+    ) -> None:
+        self.at: Final = at
+        self.event: Final = event
+        self.ticket: Final = ticket
+        self.status: Final = status
+        self.priority: Final = priority
+        self.accept_late: Final = accept_late
 
 
-class Elapsed(Struct, frozen=True, gc=False):
+class Elapsed:
     """Nothing happened, and the clock says `now`. moved_by: a new model or playbook moved dues."""
 
-    moved_by: MovedBy | None = None
+    __slots__ = ("moved_by",)
+
+    def __init__(self, moved_by: MovedBy | None = None) -> None:
+        self.moved_by: Final = moved_by
 
 
-class Forget(Struct, frozen=True, gc=False):
+class Forget:
     """The customer is to be forgotten: what is known now, and whatever is dated at or before `at`."""
 
-    at: int
+    __slots__ = ("at",)
+
+    def __init__(self, at: int) -> None:
+        self.at: Final = at
 
 
 Stimulus = Ordered | LoggedIn | TicketStep | Elapsed | Forget

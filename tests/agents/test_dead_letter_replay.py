@@ -47,16 +47,11 @@ def sent(judged: SourceRecord | str) -> SourceRecord:
 def test_a_record_goes_back_as_it_came() -> None:
     """To its topic, with its key, value, headers and timestamp, and nothing of the refusal's."""
     headers = [("traceparent", b"00-ab"), ("empty", None)]
-    expected = SourceRecord(
-        topic="prefix.purchases",
-        partition=partition_of(b"c", PARTITIONS),
-        offset=40,
-        timestamp=WRITTEN,
-        key=b"c",
-        value=encode_event(purchase("c", WRITTEN)),
-        headers=headers,
-    )
-    assert expected == judge(good(headers=headers), terms())
+    record = sent(judge(good(headers=headers), terms()))
+    place = ("prefix.purchases", partition_of(b"c", PARTITIONS), 40)
+    assert place == (record.topic, record.partition, record.offset)
+    assert (WRITTEN, b"c", headers) == (record.timestamp, record.key, record.headers)
+    assert encode_event(purchase("c", WRITTEN)) == record.value
 
 
 @pytest.mark.parametrize(

@@ -91,10 +91,12 @@ def first_8(identifier: str) -> int:
 def test_purchase_is_an_order() -> None:
     """A purchase becomes an order, with key, offset and the record it came in."""
     came = record(json.dumps(PURCHASE).encode())
-    stimulus = Ordered(at=AT, event=first_8("p-1"), order=first_8("o-1"), amount=1299)
-    assert CheckedIn(key=b"c-1", stimulus=stimulus, offset=41, record=came) == check_in_purchase(
-        came, PLAYBOOK
-    )
+    checked = check_in_purchase(came, PLAYBOOK)
+    order = ordered(checked)
+    assert isinstance(checked, CheckedIn)
+    assert (b"c-1", 41, came) == (checked.key, checked.offset, checked.record)
+    assert (AT, first_8("p-1"), first_8("o-1")) == (order.at, order.event, order.order)
+    assert (1299, False, False) == (order.amount, order.refund, order.accept_late)
 
 
 def test_refund_is_negative() -> None:
@@ -106,14 +108,24 @@ def test_refund_is_negative() -> None:
 def test_login_is_a_sign_in() -> None:
     """A login becomes a sign-in."""
     came = record(json.dumps(LOGIN).encode(), topic="logins")
-    assert CheckedIn(b"c-1", LoggedIn(AT, first_8("l-1")), 41, came) == check_in_login(came, PLAYBOOK)
+    checked = check_in_login(came, PLAYBOOK)
+    assert isinstance(checked, CheckedIn)
+    assert isinstance(checked.stimulus, LoggedIn)
+    assert (b"c-1", 41, came) == (checked.key, checked.offset, checked.record)
+    login = checked.stimulus
+    assert (AT, first_8("l-1"), False) == (login.at, login.event, login.accept_late)
 
 
 def test_support_ticket_is_a_step() -> None:
     """A step of a ticket becomes one, its status and priority as numbers."""
     came = record(json.dumps(STEP).encode(), topic="support-tickets")
-    stimulus = TicketStep(AT, first_8("s-1"), first_8("t-1"), Status.REOPENED, Priority.URGENT)
-    assert CheckedIn(b"c-1", stimulus, 41, came) == check_in_support_ticket(came, PLAYBOOK)
+    checked = check_in_support_ticket(came, PLAYBOOK)
+    assert isinstance(checked, CheckedIn)
+    assert isinstance(checked.stimulus, TicketStep)
+    assert (b"c-1", 41, came) == (checked.key, checked.offset, checked.record)
+    step = checked.stimulus
+    assert (AT, first_8("s-1"), first_8("t-1")) == (step.at, step.event, step.ticket)
+    assert (Status.REOPENED, Priority.URGENT, False) == (step.status, step.priority, step.accept_late)
 
 
 @pytest.mark.parametrize("status", Status)
