@@ -12,7 +12,7 @@ from math import ceil, exp2, log2
 from msgspec.structs import replace
 
 from schemas.customer import LoginRates, Logins
-from schemas.entries import count_of, event_entry, instants_of
+from schemas.entries import count_of, event_entry, instant_at, instants_of
 from streams.core.facets.recent import Refusal, admit
 from streams.core.playbook import DAY
 from streams.core.stimuli import LoggedIn
@@ -41,7 +41,7 @@ def fold(
     events = admit(before.events, entry, event.at, now=now, max_lateness=max_lateness)
     if isinstance(events, Refusal):
         return events
-    if entry < events.entries[: len(entry)]:
+    if event.at < instant_at(events.entries, 0):
         # It overflowed at once: what is kept in order begins later.
         return Refusal.TOO_LATE
     gone = count_of(before.events) + 1 - count_of(events)

@@ -98,6 +98,15 @@ def test_a_login_after_more_than_can_be_kept_is_folded() -> None:
     assert pytest.approx(expected, rel=1e-9) == ratio_at(facet.rates, START + newest)
 
 
+def test_of_two_logins_at_the_oldest_instant_either_may_come_last() -> None:
+    """The one that is evicted at once is in the base, like the other had it come later."""
+    rest = [login(number * HOUR) for number in range(1, CAPACITY)]
+    one, other = login(0, name="one"), login(0, name="other")
+    facet = folded(one, *rest, other)
+    assert folded(other, *rest, one) == facet
+    assert (1, CAPACITY) == (facet.base.count, count_of(facet.events))
+
+
 def test_a_login_below_the_horizon_is_too_late() -> None:
     """On overflow it rises to the newest evicted instant: what was applied there is not known."""
     facet = folded(*(login(number * HOUR) for number in range(CAPACITY + 50)))
