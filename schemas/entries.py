@@ -59,24 +59,3 @@ def instants_of(recent: Recent) -> list[int]:
 def count_of(recent: Recent) -> int:
     """How many entries a record of events other than orders holds."""
     return len(recent.entries) // EVENT_SIZE
-
-
-def events_of(recent: Recent) -> list[tuple[int, int]]:
-    """Instant and hash of each event in a record of events other than orders."""
-    return [(high << 32 | low, event) for high, low, event in _EVENT.iter_unpack(recent.entries)]
-
-
-def late_events_of(recent: Recent) -> list[int]:
-    """The hashes of what was accepted late, in a record of events other than orders."""
-    return [event for (event,) in _LATE_EVENT.iter_unpack(recent.late)]
-
-
-def orders_of(recent: Recent) -> list[tuple[int, int, int]]:
-    """Instant, hash of the event and hash of the order for each entry in a record of purchases."""
-    found = _ORDER.iter_unpack(recent.entries)
-    return [(high << 32 | low, event, order) for high, low, event, order in found]
-
-
-def late_orders_of(recent: Recent) -> list[tuple[int, int]]:
-    """The same of what was accepted late, which has no instant."""
-    return list(_LATE_ORDER.iter_unpack(recent.late))

@@ -18,7 +18,7 @@ from schemas.customer import (
     SourcePosition,
 )
 from schemas.earlier import EARLIER, CustomerOf1, CustomerOf3, FiringOf3, PurchasesOf1, RecentOf3
-from schemas.entries import NO_ORDER, late_orders_of, orders_of
+from schemas.entries import NO_ORDER
 from schemas.errors import StateError
 from schemas.record import (
     HEAD_SIZE,
@@ -36,6 +36,7 @@ from schemas.record import (
 )
 from streams.core.playbook import Playbook
 from streams.core.rules import ABOUT
+from tests.entries import late_orders_of, orders_of
 from tests.streams.core.strategies import lives, playbooks
 from tests.streams.core.world import Event, seen
 

@@ -5,9 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.customer import BEFORE_ALL, Recent
-from schemas.entries import count_of, event_entry, events_of, late_events_of
+from schemas.entries import count_of, event_entry
 from streams.core.facets.recent import CAPACITY, Refusal, admit
 from streams.core.playbook import DAY
+from tests.entries import events_of, late_events_of
 
 LATENESS = 30 * DAY
 
