@@ -1,8 +1,8 @@
 """A customer at rest: one struct of facets. It is a wire format, since the changelog keeps it.
 
 All instants are milliseconds since the epoch, UTC; all days are days since the epoch; money is in
-minor units of the base currency. `schemas/record.py` packs it into a changelog value. Numbers and
-tuples all the way down cannot form a cycle, so the garbage collector need not look (gc=False).
+minor units of the base currency. `schemas/record.py` packs it into a changelog value. Numbers, bytes
+and tuples all the way down cannot form a cycle, so the garbage collector need not look (gc=False).
 """
 
 from typing import Annotated, Final
@@ -35,7 +35,7 @@ RULES: Final = (
 
 
 class Recent(Struct, frozen=True, array_like=True, gc=False):
-    """The events of the last `max_lateness`, oldest first; streams/core/facets/recent.py has the layout.
+    """The events of the last `max_lateness`, oldest first; schemas/entries.py has the layout.
 
     entries: each with its instant and the 64-bit hash of its id, an order with that of the order's id
     too. horizon: at or below it nothing is accepted any more, since the record of what was applied

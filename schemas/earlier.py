@@ -14,6 +14,7 @@ from typing import Final
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import astuple, replace
 
 from schemas.customer import (
     BEFORE_ALL,
@@ -143,17 +144,7 @@ def _from_1(body: bytes) -> Customer:
     before = _decode_1(body)
     purchases = before.purchases
     return _brought_forward(
-        CustomerOf3(
-            None if purchases is None else _purchases_from_1(purchases),
-            before.logins,
-            before.support,
-            before.firings,
-            before.stage,
-            before.lapsed_day,
-            before.wake_spell,
-            before.wake_support,
-            before.wake_logins,
-        )
+        CustomerOf3(None if purchases is None else _purchases_from_1(purchases), *astuple(before)[1:])
     )
 
 
@@ -165,16 +156,9 @@ def _purchases_from_1(before: PurchasesOf1) -> PurchasesOf3:
     late = before.orders.late_hashes
     return PurchasesOf3(
         before.events,
-        tuple([waiting[at].pop(0) if waiting.get(at) else -1 for at in before.events.instants]),
-        late + (-1,) * (len(before.events.late_hashes) - len(late)),
-        before.first_at,
-        before.last_at,
-        before.days,
-        before.spend,
-        before.first_day_spend,
-        before.ring_days,
-        before.ring_orders,
-        before.ring_spend,
+        tuple([waiting[at].pop(0) if waiting.get(at) else _NO_ORDER_OF_3 for at in before.events.instants]),
+        late + (_NO_ORDER_OF_3,) * (len(before.events.late_hashes) - len(late)),
+        *astuple(before)[2:],
     )
 
 
@@ -210,12 +194,7 @@ def _purchases_from_3(before: PurchasesOf3) -> Purchases:
         Recent(b"".join(entries), _since_1970(events.horizon), b"".join(late)),
         before.first_at,
         _since_1970(before.last_at),
-        before.days,
-        before.spend,
-        before.first_day_spend,
-        before.ring_days,
-        before.ring_orders,
-        before.ring_spend,
+        *astuple(before)[5:],
     )
 
 
@@ -226,35 +205,24 @@ def _events(before: RecentOf3) -> Recent:
 
 
 def _rates(before: LoginRates) -> LoginRates:
-    return LoginRates(
-        before.count,
-        before.fast,
-        before.slow,
-        _since_1970(before.at),
-        _since_1970(before.lifted_at),
-        None if before.fell_at is None else _coming(before.fell_at),
+    return replace(
+        before,
+        at=_since_1970(before.at),
+        lifted_at=_since_1970(before.lifted_at),
+        fell_at=_coming(before.fell_at),
     )
 
 
 def _firing(before: FiringOf3) -> Firing:
     """ValueError for a rule that never was."""
-    return Firing(
-        RULES.index(before.rule),
-        before.version,
-        before.step,
-        before.episode_at,
-        before.episode_key,
-        before.revision,
-        before.due,
-        before.state,
-    )
+    return Firing(RULES.index(before.rule), *astuple(before)[1:])
 
 
 def _since_1970(at: int) -> int:
     return BEFORE_ALL if at == LONG_AGO else at
 
 
-def _coming(at: int) -> int | None:
+def _coming(at: int | None) -> int | None:
     return None if at == NEVER else at
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from bench.latency import Arrival, draw, missed, outcome, table
+from tests.bench.made import MADE
 
 
 def load(
@@ -84,16 +85,7 @@ def test_the_table_has_a_line_a_distribution_and_one_a_load() -> None:
 
 def test_the_pictures_carry_where_they_were_made(tmp_path: Any) -> None:
     """Commit and machine stand below each."""
-    made = {
-        "commit": "abc1234",
-        "made_at": "2026-11-22T12:00:00+00:00",
-        "machine": "Some Processor, 2 cores",
-        "load": 0.25,
-        "python": "3.11.7",
-        "compiled": True,
-        "loads": [load(0), load(1000)],
-    }
-    draw(made, tmp_path)
+    draw(MADE | {"loads": [load(0), load(1000)]}, tmp_path)
     for name in ("latency", "lateness"):
         drawn = (tmp_path / f"{name}.svg").read_text()
         assert "abc1234" in drawn

@@ -4,16 +4,7 @@ import os
 import re
 
 from bench.provenance import caption, commit, machine, provenance
-
-MADE = {
-    "note": "",
-    "commit": "abc1234",
-    "made_at": "2026-11-22T12:00:00+00:00",
-    "machine": "Some Processor, 2 cores",
-    "load": 0.25,
-    "python": "3.11.7",
-    "compiled": True,
-}
+from tests.bench.made import MADE
 
 
 def test_a_measurement_names_all_that_a_caption_needs() -> None:
