@@ -8,6 +8,7 @@ byte 17       the customer's stage, so that recovery can count them; 255 for a s
 bytes 18-     MessagePack of schemas.customer.Customer
 """
 
+import struct
 from struct import Struct
 from typing import NamedTuple
 
@@ -90,7 +91,7 @@ def unpack(value: bytes) -> Customer:
     try:
         # A copy of a few hundred bytes is cheaper than a view of them.
         return decode(value[HEAD_SIZE:])
-    except (msgspec.DecodeError, ValueError) as error:
+    except (msgspec.DecodeError, ValueError, struct.error) as error:
         raise StateError(f"a damaged state record of {len(value)} bytes") from error
 
 

@@ -14,10 +14,19 @@ from schemas.customer import (
     RULES,
     Customer,
     Firing,
+    LoginRates,
     PartitionRecord,
     SourcePosition,
 )
-from schemas.earlier import EARLIER, CustomerOf1, CustomerOf3, FiringOf3, PurchasesOf1, RecentOf3
+from schemas.earlier import (
+    EARLIER,
+    CustomerOf1,
+    CustomerOf3,
+    FiringOf3,
+    LoginsOf3,
+    PurchasesOf1,
+    RecentOf3,
+)
 from schemas.entries import NO_ORDER
 from schemas.errors import StateError
 from schemas.record import (
@@ -204,3 +213,12 @@ def test_every_rule_has_its_number_for_ever() -> None:
     assert set(RULES) == set(ABOUT)
     expected = ("risk_medium", "risk_high", "second_order_due", "silent_for", "winback_1", "winback_2")
     assert (*expected, "winback_3", "sla_breach", "ticket_spike", "login_decay") == RULES
+
+
+def test_a_number_that_no_entry_can_hold_is_a_state_error() -> None:
+    """In an earlier version any integer passed for an instant or a hash."""
+    for events in (RecentOf3((-5,), (100,)), RecentOf3((5,), (-100,)), RecentOf3((5,), (2**48,))):
+        older = CustomerOf3(logins=LoginsOf3(events, LoginRates(), LoginRates()))
+        body = msgspec.msgpack.encode(older)
+        with pytest.raises(StateError):
+            unpack(b"\x03" + pack(CUSTOMER, FINGERPRINT)[1:HEAD_SIZE] + body)
