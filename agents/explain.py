@@ -16,7 +16,8 @@ from rich.table import Table
 from agents.clients import need_topics, quiet_client_logs, reader
 from agents.console import ExitCode, output, print_error, print_line
 from agents.sentence import money, reasons
-from schemas.customer import Customer, PartitionRecord, is_stub
+from schemas.customer import Customer, is_stub
+from schemas.positions import PartitionRecord
 from schemas.record import PARTITION_KEY, unpack, unpack_partition
 from schemas.topics import CHANGELOG
 from schemas.triggers import Score

@@ -16,9 +16,10 @@ from msgspec.structs import replace
 
 from agents.population import DAYS, SEED, lives
 from schemas.codec import encode_event
-from schemas.customer import LONG_AGO, Customer, PartitionRecord, SourcePosition
+from schemas.customer import LONG_AGO, Customer, wake_of
 from schemas.events import Event, Purchase, SupportTicket
-from schemas.record import PARTITION_KEY, Fingerprint, pack, pack_partition, wake_of
+from schemas.positions import PartitionRecord, SourcePosition
+from schemas.record import PARTITION_KEY, Fingerprint, pack, pack_partition
 from schemas.topics import CHANGELOG, DAY_MS, SOURCES
 from streams.checked import CheckedIn, SourceRecord
 from streams.commit import Changes, Committer, Record

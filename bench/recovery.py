@@ -24,8 +24,9 @@ from bench.children import child, run
 from bench.command import enter, kafka, options, tell
 from bench.installation import installation
 from bench.usage import usage_of
-from schemas.customer import LONG_AGO, Customer, PartitionRecord, Purchases, Recent, SourcePosition
+from schemas.customer import LONG_AGO, Customer, Purchases, Recent
 from schemas.entries import order_entry
+from schemas.positions import PartitionRecord, SourcePosition
 from schemas.record import PARTITION_KEY, Fingerprint, pack, pack_partition
 from schemas.topics import CHANGELOG
 from streams.commit import Changes, Committer, Record
@@ -56,7 +57,7 @@ def state_record(size: int, wake_at: int, draw: random.Random) -> bytes:
         packed = pack(customer, Fingerprint(1, 2))
         if len(packed) >= size:
             return packed
-        entries += order_entry(START_MS + number, draw.getrandbits(64), draw.getrandbits(64))
+        entries += order_entry(START_MS + number, draw.getrandbits(63), draw.getrandbits(63))
     raise AssertionError
 
 

@@ -20,7 +20,8 @@ from faust.types import StreamT
 from agents.clients import silent_clients
 from agents.worker import tune_process
 from bench.peers.announce import SERVING, Progress, options, say, say_versions
-from schemas.customer import LONG_AGO, NEVER, PartitionRecord, SourcePosition
+from schemas.customer import LONG_AGO, NEVER
+from schemas.positions import PartitionRecord, SourcePosition
 from schemas.record import HEAD_SIZE, PARTITION_KEY, VERSION, pack_partition
 from schemas.topics import CHANGELOG
 from streams.app import build_app

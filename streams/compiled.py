@@ -21,8 +21,11 @@ PACKAGES: Final = Path(__file__).parent.parent
 BUILDS: Final = Path(__file__).parent / "_compiled"
 MODULES: Final = (
     "schemas.codec",
+    "schemas.customer",
     "schemas.entries",
+    "schemas.layout",
     "schemas.record",
+    "schemas.ring",
     "streams.checked",
     "streams.core.advance",
     "streams.core.draft",

@@ -17,8 +17,9 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
 from schemas.codec import decode_erasure
-from schemas.customer import LONG_AGO, NEVER, PartitionRecord
+from schemas.customer import LONG_AGO, NEVER
 from schemas.errors import BrokerUnreachable, Rejected
+from schemas.positions import PartitionRecord
 from schemas.record import STUB
 from schemas.topics import ERASURES, SOURCES
 from streams.checked import Asked

@@ -13,10 +13,11 @@ from contextlib import suppress
 from msgspec.structs import replace
 
 from schemas.codec import headers_and_body
-from schemas.customer import BEFORE_ALL, NEVER, Customer, PartitionRecord, SourcePosition, is_stub
+from schemas.customer import BEFORE_ALL, NEVER, Customer, is_stub, wake_of
 from schemas.erasures import ErasureReceipt
 from schemas.errors import Rejected, StateError
-from schemas.record import PARTITION_KEY, STAGE_AT, STUB, pack, pack_partition, raw_head, unpack, wake_of
+from schemas.positions import PartitionRecord, SourcePosition
+from schemas.record import PARTITION_KEY, STAGE_AT, STUB, pack, pack_partition, raw_head, unpack
 from schemas.topics import (
     CHANGELOG,
     CHURN_RISK,
@@ -215,16 +216,13 @@ class Fold:
         """The transaction is committed: now it is so in memory too."""
         self._dirty = {}
         records, stages, quarantined = self._records, self._shard.stages, self._shard.quarantined
-        for record in work.changes.topics[self._changelog]:
-            key, value = record.key, record.value
-            if key is None or key == PARTITION_KEY:
-                continue
-            before = records.get(key)
-            if value is None:
+        for key in work.gone:
+            if key not in work.dirty:
+                before = records.pop(key, None)
                 if before is not None:
                     stages[before[STAGE_AT]] -= 1
-                    del records[key]
-                continue
+        for key, value in work.dirty.items():
+            before = records.get(key)
             if before is None:
                 if quarantined:
                     quarantined.pop(key, None)

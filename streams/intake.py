@@ -9,9 +9,11 @@ refuse goes to the topic's dead letters by `dead_letter`. Ids are opaque from he
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from hashlib import blake2b
-from struct import Struct as Layout
 from types import MappingProxyType
 from typing import Final
+
+from librt.strings import read_i64_be
+from mypy_extensions import i64
 
 from schemas.codec import HeaderList, Headers, decode_login, decode_purchase, decode_support_ticket
 from schemas.errors import Rejected
@@ -35,7 +37,6 @@ limit, would not go out again with our headers on top; such a record would block
 CUT: Final = "winback-dead-letter-cut"
 """The header that names what had to be shortened or left out of a dead letter."""
 
-_first_8_bytes = Layout(">Q").unpack_from
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _STATUSES: Final[dict[TicketStatus, int]] = {
     "opened": int(Status.OPENED),
@@ -119,9 +120,9 @@ CHECK_IN: Final[Mapping[str, CheckIn]] = MappingProxyType(
 """By source topic."""
 
 
-def hash_of(identifier: str) -> int:
-    """The first 8 bytes of the BLAKE2b digest of the id's UTF-8, as an unsigned number."""
-    return int(_first_8_bytes(blake2b(identifier.encode()).digest())[0])
+def hash_of(identifier: str) -> i64:
+    """The first 8 bytes of the BLAKE2b digest of the id's UTF-8, as a signed number."""
+    return read_i64_be(blake2b(identifier.encode()).digest(), 0)
 
 
 def _value(record: SourceRecord) -> bytes:
@@ -133,7 +134,7 @@ def _value(record: SourceRecord) -> bytes:
     return value
 
 
-def _checked(record: SourceRecord, customer_id: str, occurred_at: datetime) -> tuple[bytes, int, bool]:
+def _checked(record: SourceRecord, customer_id: str, occurred_at: datetime) -> tuple[bytes, i64, bool]:
     """Key, instant and the late mark of a record whose customer and time hold up."""
     key = record.key
     if not key:
@@ -143,7 +144,10 @@ def _checked(record: SourceRecord, customer_id: str, occurred_at: datetime) -> t
     if b"\x00" in key:
         raise _rejected("bad_value", "a NUL in the customer_id")
     since = occurred_at - _EPOCH
-    at = since.days * 86_400_000 + since.seconds * 1000 + since.microseconds // 1000
+    days: i64 = since.days
+    seconds: i64 = since.seconds
+    microseconds: i64 = since.microseconds
+    at = days * 86_400_000 + seconds * 1000 + microseconds // 1000
     if at < 0:
         raise _rejected("before_1970", "occurred_at is before 1970")
     # A record without a time of its own (-1) cannot vouch for any event, and is refused here too.

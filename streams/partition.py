@@ -16,7 +16,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import NamedTuple, Protocol
 
-from schemas.customer import LONG_AGO, PartitionRecord
+from schemas.customer import LONG_AGO
+from schemas.positions import PartitionRecord
 from schemas.record import PARTITION_KEY, pack_partition
 from schemas.topics import CHANGELOG, SOURCES
 from streams.checked import Asked, Merged

@@ -16,8 +16,9 @@ from aiokafka.structs import TopicPartition
 from msgspec.structs import replace
 
 from schemas.codec import HeaderList
-from schemas.customer import LONG_AGO, PartitionRecord, SourcePosition
+from schemas.customer import LONG_AGO
 from schemas.errors import ConfigurationError, Fatal, Fenced, WinbackError
+from schemas.positions import PartitionRecord, SourcePosition
 from schemas.record import STUB
 from schemas.topics import CHANGELOG, ERASURES, SOURCES
 from streams.clock import wall_ms

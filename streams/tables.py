@@ -23,8 +23,9 @@ from faust.stores import STORES
 from faust.stores.memory import Store
 
 from schemas.codec import Headers
-from schemas.customer import NEVER, PartitionRecord
+from schemas.customer import NEVER
 from schemas.errors import BrokerUnreachable, Gap, StateError
+from schemas.positions import PartitionRecord
 from schemas.record import (
     HEAD_SIZE,
     PARTITION_KEY,

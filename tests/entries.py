@@ -7,20 +7,20 @@ from schemas.customer import Recent
 
 def events_of(recent: Recent) -> list[tuple[int, int]]:
     """Instant and hash of each event in a record of logins or tickets."""
-    return [(high << 32 | low, event) for high, low, event in iter_unpack(">HIQ", recent.entries)]
+    return [(high << 32 | low, event) for high, low, event in iter_unpack(">HIq", recent.entries)]
 
 
 def late_events_of(recent: Recent) -> list[int]:
     """The hashes of those that were accepted late."""
-    return [event for (event,) in iter_unpack(">Q", recent.late)]
+    return [event for (event,) in iter_unpack(">q", recent.late)]
 
 
 def orders_of(recent: Recent) -> list[tuple[int, int, int]]:
     """Instant, hash of the event and hash of the order for each entry in a record of purchases."""
-    found = iter_unpack(">HIQQ", recent.entries)
+    found = iter_unpack(">HIqq", recent.entries)
     return [(high << 32 | low, event, order) for high, low, event, order in found]
 
 
 def late_orders_of(recent: Recent) -> list[tuple[int, int]]:
     """Hash of the event and hash of the order, of those that were accepted late."""
-    return list(iter_unpack(">QQ", recent.late))
+    return list(iter_unpack(">qq", recent.late))

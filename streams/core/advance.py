@@ -26,16 +26,18 @@ copy below does not outlive the call.
 
 from typing import Final
 
-from schemas.customer import Customer
+from mypy_extensions import i64
+
+from schemas.customer import Customer, Purchases
 from streams.core.draft import Draft
 from streams.core.facets import logins, purchases, support
 from streams.core.facets.recent import Refusal
-from streams.core.lifecycle import Signal, Stage
+from streams.core.lifecycle import MOVES, Signal, Stage
 from streams.core.playbook import DAY, LoginDecay, Playbook
 from streams.core.step import Outcome, Step
 from streams.core.stimuli import Elapsed, Forget, LoggedIn, Ordered, Stimulus, TicketStep
 
-STRANGER = Customer()
+STRANGER: Final = Customer()
 """A customer of whom nothing is known."""
 
 _LOGIN_DECAY = LoginDecay()
@@ -43,16 +45,17 @@ _LOGIN_DECAY = LoginDecay()
 _FOLDED: Final = Outcome.FOLDED
 _ELAPSED: Final = Outcome.ELAPSED
 _FORGOTTEN: Final = Outcome.FORGOTTEN
-_FIRST_ORDER: Final = Signal.FIRST_ORDER
-_ORDER_ON: Final = Signal.ORDER
-_RETURN: Final = Signal.RETURN
+_FIRST_ORDER: Final = MOVES[Signal.FIRST_ORDER]
+_ORDER_ON: Final = MOVES[Signal.ORDER]
+_RETURN: Final = MOVES[Signal.RETURN]
+_NEW: Final = int(Stage.NEW)
 
 
 def advance(
-    customer_id: str, customer: Customer | None, stimulus: Stimulus, *, now: int, playbook: Playbook
+    customer_id: str, customer: Customer | None, stimulus: Stimulus, *, now: i64, playbook: Playbook
 ) -> Step:
     """What follows for this customer. `now`: the partition's clock, ms since the epoch, UTC."""
-    before = customer or STRANGER
+    before = STRANGER if customer is None else customer
     if isinstance(stimulus, Elapsed):
         draft = Draft(customer_id, before, now, playbook)
         if stimulus.moved_by is not None:
@@ -81,25 +84,25 @@ def advance(
 def _order(draft: Draft, event: Ordered) -> Refusal | None:
     before = draft.purchases
     after = purchases.fold(before, event, now=draft.now, max_lateness=draft.playbook.max_lateness)
-    if isinstance(after, Refusal):
+    if not isinstance(after, Purchases):
         return after
     if event.refund:
         draft.purchases = after
     elif before is None or not before.days:
         draft.purchases = after
-        draft.signal(_FIRST_ORDER)
+        draft.move(_FIRST_ORDER)
         draft.ask_spell()
     elif event.at // DAY > before.last_at // DAY:
         returned = event.at > before.last_at + draft.playbook.lapse_age
         draft.end_spell(event.at)
         draft.purchases = after
-        draft.signal(_RETURN if returned else _ORDER_ON)
+        draft.move(_RETURN if returned else _ORDER_ON)
         draft.ask_spell()
     else:
         # The same day, or late and older: it moves what has not fired yet, and ends nothing.
         draft.purchases = after
-        if draft.stage is Stage.NEW and after.days > 1:
-            draft.signal(_ORDER_ON)
+        if draft.stage == _NEW and after.days > 1:
+            draft.move(_ORDER_ON)
         draft.ask_spell()
     return None
 

@@ -6,20 +6,20 @@ It never outlives the call of `advance`, and nothing outside the core sees it.
 from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
-from msgspec.structs import replace
+from mypy_extensions import i64
 
-from schemas.customer import NEVER, RULES, Customer, Firing
+from schemas.customer import BEFORE_ALL, NEVER, RULES, Customer, Firing
 from schemas.triggers import ChurnRisk, MovedBy, WinBack
 from streams.core.facets.logins import rejudged
-from streams.core.facets.support import ANSWERS
+from streams.core.facets.support import ANSWERS, unsigned
 from streams.core.firings import NOTHING, History, State
 from streams.core.identity import in_holdout
-from streams.core.lifecycle import STAGES, TRANSITIONS, Signal
+from streams.core.lifecycle import MOVES, Signal
 from streams.core.message import Kind, health_of, level_of, trigger_of
 from streams.core.playbook import Playbook, Rule
 from streams.core.rules import ABOUT, BY_NAME, LAPSED_RULES, LOGIN_RULES, SILENCE_RULES, SUPPORT_RULES, Family
 from streams.core.rules.due import Due
-from streams.core.rules.lapse import Spell
+from streams.core.rules.lapse import Spell, first_of_silence
 from streams.core.rules.logins import still_true
 from streams.core.rules.support import answered_at, spikes
 from streams.core.step import Outcome, Step, Suppressed
@@ -33,7 +33,13 @@ spell's day."""
 _SPELL: Final = int(Family.SPELL)
 _SUPPORT: Final = int(Family.SUPPORT)
 _LOGINS: Final = int(Family.LOGINS)
+_FAMILIES: Final = (_SPELL, _SUPPORT, _LOGINS)
 _FOLDED: Final = Outcome.FOLDED
+_OPEN: Final = int(State.OPEN)
+_ENDED: Final = int(State.ENDED)
+_REVOKED: Final = int(State.REVOKED)
+_LAPSED: Final = MOVES[Signal.LAPSE]
+_AT_RISK: Final = MOVES[Signal.RISK]
 
 _NUMBERS: Final = {rule: number for number, rule in enumerate(RULES)}
 _NO_RULE = Rule()
@@ -54,7 +60,9 @@ class Draft:
         "_spell",
         "_suppressed",
         "_triggers",
-        "_wakes",
+        "_wake_logins",
+        "_wake_spell",
+        "_wake_support",
         "customer_id",
         "firings",
         "lapsed_day",
@@ -66,7 +74,7 @@ class Draft:
         "support",
     )
 
-    def __init__(self, customer_id: str, customer: Customer, now: int, playbook: Playbook) -> None:
+    def __init__(self, customer_id: str, customer: Customer, now: i64, playbook: Playbook) -> None:
         self.customer_id = customer_id
         self.now = now
         self.playbook = playbook
@@ -74,31 +82,32 @@ class Draft:
         self.logins = customer.logins
         self.support = customer.support
         self.firings = customer.firings
-        self.stage = STAGES[customer.stage]
+        self.stage = customer.stage
         self.lapsed_day = customer.lapsed_day
-        spell, support, logins = customer.wake_spell, customer.wake_support, customer.wake_logins
-        self._wakes = [
-            NEVER if spell is None else spell,
-            NEVER if support is None else support,
-            NEVER if logins is None else logins,
-        ]
+        self._wake_spell = customer.wake_spell
+        self._wake_support = customer.wake_support
+        self._wake_logins = customer.wake_logins
         self._before = customer
-        self._dues: list[list[Due] | None] = [None, None, None]
-        self._points: list[Due] = []
+        self._dues: list[list[Due] | None] | None = None
+        self._points: tuple[Due, ...] = ()
         self._history: History | None = None
         self._moved_by: MovedBy | None = None
-        self._triggers: list[ChurnRisk | WinBack] = []
-        self._suppressed: list[Suppressed] = []
+        self._triggers: tuple[ChurnRisk | WinBack, ...] = ()
+        self._suppressed: tuple[Suppressed, ...] = ()
         self._spell: Spell | None = None
         self._holdout: bool | None = None
 
     # What is due
 
-    def settle(self, limit: int, made_at: int | None = None) -> None:
+    def settle(self, limit: i64, made_at: i64 = BEFORE_ALL) -> None:
         """Fire what is due before `limit`, and what a stimulus at `made_at` made due at once."""
-        reach = limit if made_at is None or made_at < limit else made_at + 1
-        spell, support, logins = self._wakes
-        if spell >= reach and support >= reach and logins >= reach and not self._points:
+        reach = made_at + 1 if made_at >= limit else limit
+        if (
+            self._wake_spell >= reach
+            and self._wake_support >= reach
+            and self._wake_logins >= reach
+            and not self._points
+        ):
             return
         while (due := self._next(limit, reach)) is not None:
             self._fire(due)
@@ -117,22 +126,16 @@ class Draft:
         """Ask the rules of silence for the earliest of their instants; which it is, is asked when it
         has come: nearly always there is an order before it."""
         purchases = self.purchases
-        self._dues[_SPELL] = self._spell = None
+        self._forget_dues(_SPELL)
+        self._spell = None
         if purchases is None or not purchases.days:
-            self._wakes[_SPELL] = NEVER
+            self._wake_spell = NEVER
             return
-        playbook = self.playbook
-        spell = Spell(purchases, playbook, self.lapsed_day)
+        spell = Spell(purchases, self.playbook, self.lapsed_day)
         if spell.lapsed:
             self._ask_all_of_spell()
-            return
-        history = self._told()
-        wake = spell.lapse_at
-        for rule in SILENCE_RULES:
-            due = rule(spell, history, playbook, wake)
-            if due is not None and due.at < wake:
-                wake = due.at
-        self._wakes[_SPELL] = wake
+        else:
+            self._wake_spell = first_of_silence(spell, self._told(), self.playbook)
 
     def _ask_all_of_spell(self) -> None:
         purchases = self.purchases
@@ -148,7 +151,7 @@ class Draft:
 
     def _ask_again(self, fired: Due, spell: Spell) -> None:
         """One due of the spell has fired: only its own rule, and one it overrides, answer anew."""
-        dues = [due for due in self._dues[_SPELL] or () if due is not fired]
+        dues = [due for due in self._known_dues(_SPELL) or () if due is not fired]
         if fired.rule == _LAPSE:
             spell.lapsed = True
             self._ask_each(LAPSED_RULES, spell, dues)
@@ -186,25 +189,46 @@ class Draft:
             if due is not None:
                 dues.append(due)
 
-    def _remember(self, family: int, dues: list[Due]) -> None:
-        self._dues[family] = dues
-        wake = NEVER
+    def _remember(self, family: i64, dues: list[Due]) -> None:
+        known = self._dues
+        if known is None:
+            known = self._dues = [None] * len(_FAMILIES)
+        known[family] = dues
+        wake: i64 = NEVER
         for due in dues:
             if due.at < wake:  # noqa: PLR1730 - min() costs a call for each of a million purchases
                 wake = due.at
-        self._wakes[family] = wake
+        if family == _SPELL:
+            self._wake_spell = wake
+        elif family == _SUPPORT:
+            self._wake_support = wake
+        else:
+            self._wake_logins = wake
 
-    def _ask(self, family: int) -> list[Due]:
-        (self._ask_all_of_spell, self.ask_support, self.ask_logins)[family]()
-        return self._dues[family] or []
+    def _known_dues(self, family: i64) -> list[Due] | None:
+        return None if self._dues is None else self._dues[family]
 
-    def _next(self, limit: int, reach: int) -> Due | None:
+    def _forget_dues(self, family: i64) -> None:
+        if self._dues is not None:
+            self._dues[family] = None
+
+    def _ask(self, family: i64) -> list[Due]:
+        if family == _SPELL:
+            self._ask_all_of_spell()
+        elif family == _SUPPORT:
+            self.ask_support()
+        else:
+            self.ask_logins()
+        return self._known_dues(family) or []
+
+    def _next(self, limit: i64, reach: i64) -> Due | None:
         """The earliest due before `limit`; and of those that a stimulus made at once, before `reach`."""
         earliest: Due | None = None
-        for family, wake in enumerate(self._wakes):
+        wakes = (self._wake_spell, self._wake_support, self._wake_logins)
+        for family, wake in zip(_FAMILIES, wakes, strict=True):
             if wake >= reach:
                 continue
-            dues = self._dues[family]
+            dues = self._known_dues(family)
             for due in self._ask(family) if dues is None else dues:
                 if (earliest is None or due < earliest) and (
                     due.at < limit or (due.at_once and due.at < reach)
@@ -220,7 +244,7 @@ class Draft:
     def _fire(self, due: Due) -> None:
         if due.rule == _LAPSE:
             self.lapsed_day = due.step
-            self.signal(Signal.LAPSE)
+            self.move(_LAPSED)
             self._ask_after(due, Family.SPELL)
             return
         about = ABOUT[due.rule]
@@ -232,14 +256,13 @@ class Draft:
             due.episode_key,
             self._told().revisions(due.rule, due.version, due.step, due.episode_at, due.episode_key),
             due.at,
-            State.OPEN,
+            _OPEN,
         )
         self._set_firings((*self.firings, firing))
         self._emit(firing, "raised" if about.topic == "churn-risk" else "due")
         if due.rule in _RISKS:
-            self.signal(Signal.RISK)
-        if due in self._points:
-            self._points.remove(due)
+            self.move(_AT_RISK)
+        self._points = tuple([point for point in self._points if point is not due])
         self._ask_after(due, about.family)
 
     def _ask_after(self, fired: Due, family: Family) -> None:
@@ -248,14 +271,14 @@ class Draft:
         else:
             self._ask(family)
 
-    def end_spell(self, at: int) -> None:
+    def end_spell(self, at: i64) -> None:
         """An order at `at`, on a later day, ends the spell; `purchases` still are those before it."""
         if not self.firings:
             return
         firings: list[Firing] = []
         achieved: Firing | None = None
         for firing in self.firings:
-            if firing.state != State.OPEN or ABOUT[firing.rule].family is not Family.SPELL:
+            if firing.state != _OPEN or ABOUT[firing.rule].family is not Family.SPELL:
                 firings.append(firing)
                 continue
             if firing.due >= at:
@@ -265,12 +288,12 @@ class Draft:
             else:
                 if achieved is None or firing.due > achieved.due:
                     achieved = firing
-                firings.append(replace(firing, state=State.ENDED))
+                firings.append(firing.turned(_ENDED))
         if achieved is not None:
             self._emit(achieved, "achieved", at)
         self._set_firings(tuple(firings))
 
-    def judge_login_decay(self, at: int) -> None:
+    def judge_login_decay(self, at: i64) -> None:
         """A login at `at` has been folded: does what login_decay has said still stand?"""
         rule, logins = self.playbook.login_decay, self.logins
         if rule is None or logins is None:
@@ -278,7 +301,7 @@ class Draft:
         for firing in self._standing("login_decay"):
             if at <= firing.due and not still_true(logins, firing, rule):
                 self._swap(firing, "revoked", at)
-            elif firing.state == State.OPEN and logins.rates.lifted_at != firing.episode_at:
+            elif firing.state == _OPEN and logins.rates.lifted_at != firing.episode_at:
                 self._swap(firing, "cleared", max(at, logins.rates.lifted_at))
 
     def judge_sla(self, event: TicketStep) -> None:
@@ -287,12 +310,12 @@ class Draft:
             return
         for firing in self._standing("sla_breach"):
             for ticket in self.support.tickets:
-                answered = answered_at(ticket, firing) if ticket.key == event.ticket else None
+                answered = answered_at(ticket, firing) if ticket.key == unsigned(event.ticket) else None
                 if answered is None:
                     continue
                 if answered <= firing.due:
                     self._swap(firing, "revoked", answered)
-                elif firing.state == State.OPEN:
+                elif firing.state == _OPEN:
                     self._swap(firing, "cleared", answered)
 
     def judge_spikes(self, event: TicketStep) -> None:
@@ -310,13 +333,14 @@ class Draft:
                 self._swap(firing, "revoked", event.at)
         for at, key in found.points:
             if not self._told().has_fired("ticket_spike", rule.version, 0, at, key):
-                self._points.append(Due(at, 10, "ticket_spike", rule.version, 0, at, key, at_once=True))
+                point = Due(at, 10, "ticket_spike", rule.version, 0, at, key, at_once=True)
+                self._points = (*self._points, point)
         if found.cooling:
-            self._suppressed.append(Suppressed("ticket_spike", "cool_down"))
+            self._suppressed = (*self._suppressed, Suppressed("ticket_spike", "cool_down"))
 
-    def signal(self, signal: Signal) -> None:
-        """Move the customer from stage to stage."""
-        self.stage = TRANSITIONS.get((self.stage, signal), self.stage)
+    def move(self, move: tuple[int, ...]) -> None:
+        """To another stage: by a row of MOVES."""
+        self.stage = move[self.stage]
 
     # What comes out
 
@@ -324,17 +348,16 @@ class Draft:
         """The decision."""
         before = self._before
         firings = self.firings if self.firings is before.firings else self._worth_keeping()
-        wake_spell, wake_support, wake_logins = self._wakes
         after = Customer(
             self.purchases,
             self.logins,
             self.support,
             firings,
-            int(self.stage),
+            self.stage,
             self.lapsed_day,
-            None if wake_spell == NEVER else wake_spell,
-            None if wake_support == NEVER else wake_support,
-            None if wake_logins == NEVER else wake_logins,
+            self._wake_spell,
+            self._wake_support,
+            self._wake_logins,
             before.forgotten_at,
         )
         if outcome is not _FOLDED and after == before:
@@ -344,7 +367,7 @@ class Draft:
             firings is not before.firings and level_of(firings) != level_of(before.firings)
         ):
             health = health_of(self.customer_id, after, now=self.now, playbook=self.playbook)
-        return Step(after, outcome, tuple(self._triggers), tuple(self._suppressed), health)
+        return Step(after, outcome, self._triggers, self._suppressed, health)
 
     def _told(self) -> History:
         if self._history is None:
@@ -354,32 +377,31 @@ class Draft:
     def _standing(self, rule: str) -> list[Firing]:
         """The rule's firings that were not taken back. Even of what has been cleared since, a late
         event may show that it was never true: then it defers nothing, and may come true again."""
-        return [firing for firing in self.firings if firing.rule == rule and firing.state != State.REVOKED]
+        return [firing for firing in self.firings if firing.rule == rule and firing.state != _REVOKED]
 
-    def _swap(self, firing: Firing, kind: Kind, at: int) -> None:
+    def _swap(self, firing: Firing, kind: Kind, at: i64) -> None:
         closed = self._close(firing, kind, at)
         self._set_firings(tuple(closed if other is firing else other for other in self.firings))
 
-    def _close(self, firing: Firing, kind: Kind, at: int) -> Firing:
+    def _close(self, firing: Firing, kind: Kind, at: i64) -> Firing:
         self._emit(firing, kind, at)
-        return replace(firing, state=State.REVOKED if kind == "revoked" else State.ENDED)
+        return firing.turned(_REVOKED if kind == "revoked" else _ENDED)
 
     def _emit(self, firing: Firing, kind: Kind, ended_at: int | None = None) -> None:
         if self._holdout is None:
             self._holdout = in_holdout(self.customer_id, self.playbook.holdout_share)
-        self._triggers.append(
-            trigger_of(
-                self.customer_id,
-                self.purchases,
-                firing,
-                kind,
-                now=self.now,
-                playbook=self.playbook,
-                holdout=self._holdout,
-                ended_at=ended_at,
-                moved_by=self._moved_by if ended_at is None else None,
-            )
+        trigger = trigger_of(
+            self.customer_id,
+            self.purchases,
+            firing,
+            kind,
+            now=self.now,
+            playbook=self.playbook,
+            holdout=self._holdout,
+            ended_at=ended_at,
+            moved_by=self._moved_by if ended_at is None else None,
         )
+        self._triggers = (*self._triggers, trigger)
 
     def _set_firings(self, firings: tuple[Firing, ...]) -> None:
         self.firings = firings
@@ -399,7 +421,7 @@ class Draft:
                 # This episode may last for years, and what was taken back come true again in it.
                 lasting = True
             else:
-                lasting = firing.state == State.OPEN and firing.rule != "ticket_spike"
+                lasting = firing.state == _OPEN and firing.rule != "ticket_spike"
             if lasting or firing.due + self._cool_down(firing) + max_lateness >= now:
                 kept.append(firing)
         return tuple(kept)

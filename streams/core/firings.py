@@ -3,6 +3,8 @@
 from enum import IntEnum
 from typing import Final
 
+from mypy_extensions import i64
+
 from schemas.customer import Firing
 
 
@@ -33,16 +35,16 @@ class History:
             if last is None or firing.due > last:
                 self._dues[(firing.rule, firing.step)] = firing.due
 
-    def has_fired(self, rule: str, version: int, step: int, episode_at: int, episode_key: int = 0) -> bool:
+    def has_fired(self, rule: str, version: i64, step: i64, episode_at: i64, episode_key: int = 0) -> bool:
         """Whether the rule has fired in this episode and was not taken back."""
         # Most customers have nothing on record: they need not pay for the name.
         return bool(self._fired) and (rule, version, step, episode_at, episode_key) in self._fired
 
-    def revisions(self, rule: str, version: int, step: int, episode_at: int, episode_key: int) -> int:
+    def revisions(self, rule: str, version: i64, step: i64, episode_at: i64, episode_key: int) -> int:
         """How often the rule fired in this episode and was taken back."""
         return self._revoked.get((rule, version, step, episode_at, episode_key), 0)
 
-    def after_cool_down(self, rule: str, step: int, at: int, cool_down: int) -> int:
+    def after_cool_down(self, rule: str, step: i64, at: i64, cool_down: i64) -> i64:
         """`at`, or the end of the cool-down since the rule's last due where that is later."""
         if not cool_down:
             return at  # even before the last due: a late event may put it there

@@ -52,3 +52,8 @@ TRANSITIONS: Final[Mapping[tuple[Stage, Signal], Stage]] = MappingProxyType(
         (Stage.WON_BACK, Signal.LAPSE): Stage.LAPSED,
     }
 )
+
+MOVES: Final[Mapping[Signal, tuple[int, ...]]] = MappingProxyType(
+    {signal: tuple([int(TRANSITIONS.get((stage, signal), stage)) for stage in STAGES]) for signal in Signal}
+)
+"""The same table to be walked by number, once for every event: by signal, and then by stage."""

@@ -4,8 +4,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final, Literal
 
-from schemas.customer import NEVER, Customer, Firing, Purchases
-from schemas.record import wake_of
+from schemas.customer import NEVER, Customer, Firing, Purchases, wake_of
 from schemas.triggers import ChurnRisk, CustomerHealth, Level, MovedBy, Score, Value, WinBack
 from streams.core.firings import State
 from streams.core.identity import trigger_id

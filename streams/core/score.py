@@ -26,6 +26,8 @@ from functools import lru_cache
 from math import ceil, exp, expm1, log, log1p
 from typing import Final
 
+from mypy_extensions import i64
+
 from schemas.triggers import Driver, Score
 from streams.core.model import Model
 
@@ -42,34 +44,30 @@ class Silence:
 
     __slots__ = ("odds", "repeat_days", "scale", "shape")
 
-    def __init__(self, repeat_days: int, scale: float, shape: float, odds: float) -> None:
+    def __init__(self, repeat_days: i64, scale: float, shape: float, odds: float) -> None:
         self.repeat_days: Final = repeat_days
         self.scale: Final = scale
         self.shape: Final = shape
         self.odds: Final = odds
 
 
-def silence_of(model: Model, days: int, first_at: int, last_at: int) -> Silence:
+def silence_of(model: Model, days: i64, first_at: i64, last_at: i64) -> Silence:
     """The silence after a purchase at `last_at`, by a customer of `days` >= 1 purchase days."""
-    repeat_days = days - 1
-    return Silence(
-        repeat_days,
-        model.alpha * WEEK + (last_at - first_at),
-        model.r + repeat_days,
-        model.a / (model.b + repeat_days),
-    )
+    repeats = float(days - 1)
+    scale = model.alpha * WEEK + float(last_at - first_at)
+    return Silence(days - 1, scale, model.r + repeats, model.a / (model.b + repeats))
 
 
-def p_lapse(silence: Silence, lapse_age_ms: int, silent_ms: int) -> float:
+def p_lapse(silence: Silence, lapse_age_ms: i64, silent_ms: i64) -> float:
     """The probability that a silence of `silent_ms` (below 0 counts as 0) reaches the lapse age."""
     if silent_ms >= lapse_age_ms:
         return 1.0
     scale, shape, odds = silence.scale, silence.shape, silence.odds
-    reached = exp(-shape * log1p(lapse_age_ms / scale)) + odds
-    return reached / ((exp(-shape * log1p(silent_ms / scale)) if silent_ms > 0 else 1.0) + odds)
+    reached = exp(-shape * log1p(float(lapse_age_ms) / scale)) + odds
+    return reached / ((exp(-shape * log1p(float(silent_ms) / scale)) if silent_ms > 0 else 1.0) + odds)
 
 
-def crossing(silence: Silence, lapse_age_ms: int, q: float, least: int = 0) -> int:
+def crossing(silence: Silence, lapse_age_ms: i64, q: float, least: i64 = 0) -> i64:
     """The first whole millisecond of silence, `least` or more, at which p_lapse(...) >= q.
 
     Exact in terms of `p_lapse` itself: the closed form proposes, and the two neighbours of the
@@ -77,34 +75,35 @@ def crossing(silence: Silence, lapse_age_ms: int, q: float, least: int = 0) -> i
     millisecond off. 0 < q < 1.
     """
     scale, shape, odds = silence.scale, silence.shape, silence.odds
-    survives = exp(-shape * log1p(lapse_age_ms / scale))
+    survives = exp(-shape * log1p(float(lapse_age_ms) / scale))
     reached = survives + odds
     if (
         least >= lapse_age_ms
-        or reached / ((exp(-shape * log1p(least / scale)) if least > 0 else 1.0) + odds) >= q
+        or reached / ((exp(-shape * log1p(float(least) / scale)) if least > 0 else 1.0) + odds) >= q
     ):
         return least
     target = (survives + odds * (1.0 - q)) / q
     if target <= 0.0:  # everything has underflown: no closed form, so search all of it
         return _search(silence, lapse_age_ms, q, lapse_age_ms, least)
     guess = scale * expm1(-log(target) / shape)
-    due = ceil(guess) if guess < lapse_age_ms else lapse_age_ms
+    due: i64 = ceil(guess) if guess < float(lapse_age_ms) else lapse_age_ms
     if (
         least < due < lapse_age_ms
-        and reached / (exp(-shape * log1p(due / scale)) + odds) >= q
-        and reached / (exp(-shape * log1p((due - 1) / scale)) + odds) < q
+        and reached / (exp(-shape * log1p(float(due) / scale)) + odds) >= q
+        and reached / (exp(-shape * log1p(float(due - 1) / scale)) + odds) < q
     ):
         return due
     return _search(silence, lapse_age_ms, q, due, least)
 
 
-def _search(silence: Silence, lapse_age_ms: int, q: float, guess: int, least: int) -> int:
+def _search(silence: Silence, lapse_age_ms: i64, q: float, guess: i64, least: i64) -> i64:
     """The crossing by evaluation alone: strides that double away from the guess, then bisection.
 
     p_lapse < q at `least` is given, and p_lapse = 1 at the lapse age; so the line lies between them.
     """
     below, above = least, lapse_age_ms
-    probe, stride = min(max(guess, least + 1), lapse_age_ms), 1
+    probe = min(max(guess, least + 1), lapse_age_ms)
+    stride: i64 = 1
     while above - below > 1:
         if below < probe < above:
             if p_lapse(silence, lapse_age_ms, probe) >= q:

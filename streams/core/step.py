@@ -3,8 +3,7 @@
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from schemas.customer import Customer
-from schemas.record import wake_of
+from schemas.customer import Customer, wake_of
 from schemas.triggers import ChurnRisk, CustomerHealth, WinBack
 from streams.core.lifecycle import Stage
 

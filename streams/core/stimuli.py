@@ -1,11 +1,13 @@
 """What can happen to a customer, in the core's terms: integers only.
 
-`at`: milliseconds since the epoch, UTC. `event`: 64-bit hash of the event's id. Elapsed time is a
-stimulus like any other, so silence has no second code path.
+`at`: milliseconds since the epoch, UTC. `event`: 64-bit hash of the event's id, as a signed number.
+Elapsed time is a stimulus like any other, so silence has no second code path.
 """
 
 from enum import IntEnum
 from typing import Final
+
+from mypy_extensions import i64
 
 from schemas.triggers import MovedBy
 
@@ -37,10 +39,10 @@ class Ordered:
 
     def __init__(  # noqa: PLR0917 - by position: one is made for each purchase
         self,
-        at: int,
-        event: int,
-        order: int,
-        amount: int,
+        at: i64,
+        event: i64,
+        order: i64,
+        amount: i64,
         refund: bool = False,
         accept_late: bool = False,
     ) -> None:
@@ -57,7 +59,7 @@ class LoggedIn:
 
     __slots__ = ("accept_late", "at", "event")
 
-    def __init__(self, at: int, event: int, accept_late: bool = False) -> None:
+    def __init__(self, at: i64, event: i64, accept_late: bool = False) -> None:
         self.at: Final = at
         self.event: Final = event
         self.accept_late: Final = accept_late
@@ -69,7 +71,7 @@ class TicketStep:
     __slots__ = ("accept_late", "at", "event", "priority", "status", "ticket")
 
     def __init__(  # noqa: PLR0917 - as `Ordered`
-        self, at: int, event: int, ticket: int, status: int, priority: int, accept_late: bool = False
+        self, at: i64, event: i64, ticket: i64, status: i64, priority: i64, accept_late: bool = False
     ) -> None:
         self.at: Final = at
         self.event: Final = event
@@ -93,7 +95,7 @@ class Forget:
 
     __slots__ = ("at",)
 
-    def __init__(self, at: int) -> None:
+    def __init__(self, at: i64) -> None:
         self.at: Final = at
 
 

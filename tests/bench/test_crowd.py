@@ -7,7 +7,8 @@ import pytest
 
 from agents.population import population
 from bench.crowd import FUTURE_DAYS, Member, goes_on, name_of, sample
-from schemas.record import head, unpack, wake_of
+from schemas.customer import wake_of
+from schemas.record import head, unpack
 from schemas.topics import DAY_MS, SOURCES
 from streams.core.message import since_epoch
 from streams.playbook_file import load_playbook

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from msgspec.structs import replace
 
 from schemas.codec import Output, headers_and_body
-from schemas.customer import LONG_AGO, NEVER, Customer, is_stub
+from schemas.customer import LONG_AGO, Customer, is_stub
 from schemas.erasures import ErasureReceipt
 from schemas.errors import Rejected
 from schemas.topics import CHURN_RISK, CUSTOMER_HEALTH, DEAD_LETTERS, ERASURE_RECEIPTS, SOURCES, WIN_BACK
@@ -143,5 +143,4 @@ def in_order(
 
 def wake_of(customer: Customer) -> int:
     """When the customer is to be looked at."""
-    wakes = (customer.wake_spell, customer.wake_support, customer.wake_logins)
-    return min([wake for wake in wakes if wake is not None], default=NEVER)
+    return min(customer.wake_spell, customer.wake_support, customer.wake_logins)

@@ -9,8 +9,9 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.structs import TopicPartition
 
 from agents.brokers import ApacheKafka
-from schemas.customer import Customer, PartitionRecord, SourcePosition
+from schemas.customer import Customer
 from schemas.errors import Fenced
+from schemas.positions import PartitionRecord, SourcePosition
 from schemas.record import PARTITION_KEY, Fingerprint, pack, pack_partition
 from schemas.topics import CHANGELOG
 from streams.commit import Changes, Committer, Record

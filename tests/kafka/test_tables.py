@@ -14,8 +14,9 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.structs import TopicPartition
 
-from schemas.customer import Customer, PartitionRecord, SourcePosition
+from schemas.customer import Customer
 from schemas.errors import BrokerUnreachable, Gap, StateError
+from schemas.positions import PartitionRecord, SourcePosition
 from schemas.record import PARTITION_KEY, Fingerprint, pack, pack_partition
 from streams.clock import monotonic
 from streams.settings import Settings

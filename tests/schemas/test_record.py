@@ -8,27 +8,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.customer import (
-    LONG_AGO,
-    NEVER,
-    RULES,
-    Customer,
-    Firing,
-    LoginRates,
-    PartitionRecord,
-    SourcePosition,
-)
+from schemas.customer import LONG_AGO, NEVER, RULES, Customer, Firing, Logins, Purchases, Recent, Support
 from schemas.earlier import (
     EARLIER,
     CustomerOf1,
     CustomerOf3,
+    CustomerOf4,
     FiringOf3,
+    LoginRatesOf4,
     LoginsOf3,
+    LoginsOf4,
     PurchasesOf1,
+    PurchasesOf4,
     RecentOf3,
+    RecentOf4,
+    SupportOf4,
 )
 from schemas.entries import NO_ORDER
 from schemas.errors import StateError
+from schemas.positions import PartitionRecord, SourcePosition
 from schemas.record import (
     HEAD_SIZE,
     PARTITION_KEY,
@@ -76,9 +74,9 @@ def test_the_head_is_read_without_the_rest(model: int, playbook: int) -> None:
 
 def test_the_layout_is_fixed() -> None:
     """Golden bytes: a change here is a new format version, and needs a way to read the old one."""
-    expected = bytes.fromhex("040000000000000028ffffffff0000000703")
+    expected = bytes.fromhex("050000000000000028ffffffff0000000703")
     assert expected == pack(CUSTOMER, FINGERPRINT)[:HEAD_SIZE]
-    assert bytes.fromhex("9ac0c0c09003ff32283cff") == pack(CUSTOMER, FINGERPRINT)[HEAD_SIZE:]
+    assert bytes.fromhex("000164507801") == pack(CUSTOMER, FINGERPRINT)[HEAD_SIZE:]
 
 
 def test_a_partition_from_before_erasures_is_read() -> None:
@@ -150,10 +148,18 @@ def test_a_customer_with_nothing_to_come_never_wakes() -> None:
         bytes([VERSION + 1]) + pack(CUSTOMER, FINGERPRINT)[1:],
         pack(CUSTOMER, FINGERPRINT)[:HEAD_SIZE],
         pack(CUSTOMER, FINGERPRINT)[:-1],
-        pack(CUSTOMER, FINGERPRINT)[:HEAD_SIZE] + b"\xff\x00",
+        pack(CUSTOMER, FINGERPRINT)[:HEAD_SIZE] + b"\x02\x01\x01\x01\x01\x01\x7e",
         pack(CUSTOMER, FINGERPRINT) + b"\x00",
     ],
-    ids=["empty", "version alone", "other version", "head alone", "cut", "no MessagePack", "too long"],
+    ids=[
+        "empty",
+        "version alone",
+        "other version",
+        "head alone",
+        "cut",
+        "more entries than there are",
+        "too long",
+    ],
 )
 def test_a_damaged_record_is_a_state_error(damaged: bytes) -> None:
     """Never a foreign exception, and never a customer."""
@@ -218,7 +224,29 @@ def test_every_rule_has_its_number_for_ever() -> None:
 def test_a_number_that_no_entry_can_hold_is_a_state_error() -> None:
     """In an earlier version any integer passed for an instant or a hash."""
     for events in (RecentOf3((-5,), (100,)), RecentOf3((5,), (-100,)), RecentOf3((5,), (2**48,))):
-        older = CustomerOf3(logins=LoginsOf3(events, LoginRates(), LoginRates()))
+        older = CustomerOf3(logins=LoginsOf3(events, LoginRatesOf4(), LoginRatesOf4()))
         body = msgspec.msgpack.encode(older)
         with pytest.raises(StateError):
             unpack(b"\x03" + pack(CUSTOMER, FINGERPRINT)[1:HEAD_SIZE] + body)
+
+
+@pytest.mark.parametrize(
+    "recent", [RecentOf4(entries=bytes(13)), RecentOf4(late=bytes(7))], ids=["entries", "late"]
+)
+def test_half_an_entry_is_a_state_error(recent: RecentOf4) -> None:
+    """It is found when the record is read, not when its customer next buys something."""
+    for older in (
+        CustomerOf4(logins=LoginsOf4(recent)),
+        CustomerOf4(purchases=PurchasesOf4(recent)),
+        CustomerOf4(support=SupportOf4(recent)),
+    ):
+        with pytest.raises(StateError):
+            unpack(b"\x04" + pack(CUSTOMER, FINGERPRINT)[1:HEAD_SIZE] + msgspec.msgpack.encode(older))
+    events = Recent(recent.entries, late=recent.late)
+    for customer in (
+        Customer(logins=Logins(events)),
+        Customer(purchases=Purchases(events)),
+        Customer(support=Support(events)),
+    ):
+        with pytest.raises(StateError):
+            unpack(pack(customer, FINGERPRINT))

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from schemas.codec import decode_output, encode_event
-from schemas.customer import LONG_AGO, Customer, PartitionRecord, SourcePosition
+from schemas.customer import LONG_AGO, Customer
 from schemas.errors import WinbackError
 from schemas.events import Event, Login, Purchase
+from schemas.positions import PartitionRecord, SourcePosition
 from schemas.record import PARTITION_KEY, unpack, unpack_partition
 from schemas.topics import CHANGELOG, CHURN_RISK, DEAD_LETTERS, SOURCES, WIN_BACK, Topics, TopicSpec
 from schemas.triggers import Trigger

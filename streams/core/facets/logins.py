@@ -6,54 +6,55 @@ count x ln 2 / h, so the ratio of the fast rate to the slow one is (h_slow / h_f
 every login adds at least as large a share to the fast count, a new login always lifts the ratio.
 """
 
-from bisect import bisect_right
 from math import ceil, exp2, log2
+from typing import Final
 
-from msgspec.structs import replace
+from mypy_extensions import i64
 
-from schemas.customer import LoginRates, Logins
-from schemas.entries import count_of, event_entry, instant_at, instants_of
-from streams.core.facets.recent import Refusal, admit
+from schemas.customer import NEVER, LoginRates, Logins, Recent
+from schemas.entries import EVENT_SIZE, event_entry, instant_at
+from streams.core.facets.recent import TOO_LATE, Refusal, admit
 from streams.core.playbook import DAY
 from streams.core.stimuli import LoggedIn
 
-FAST_HALF_LIFE = 7 * DAY
-SLOW_HALF_LIFE = 30 * DAY
-_STEADY = SLOW_HALF_LIFE / FAST_HALF_LIFE
-_FALL = 1 / FAST_HALF_LIFE - 1 / SLOW_HALF_LIFE
-_EMPTY = Logins()
+FAST_HALF_LIFE: Final = 7 * DAY
+SLOW_HALF_LIFE: Final = 30 * DAY
+_STEADY: Final = SLOW_HALF_LIFE / FAST_HALF_LIFE
+_FALL: Final = 1 / FAST_HALF_LIFE - 1 / SLOW_HALF_LIFE
+_EMPTY: Final = Logins()
 
 
 def fold(
-    facet: Logins | None, event: LoggedIn, *, now: int, max_lateness: int, threshold: float, min_logins: int
+    facet: Logins | None, event: LoggedIn, *, now: i64, max_lateness: i64, threshold: float, min_logins: i64
 ) -> Logins | Refusal:
     """The facet with the login in it, or why it is refused.
 
     `threshold` and `min_logins` are those of the rule login_decay; they decide which login counts
     as the one that lifted the ratio.
     """
-    before = facet or _EMPTY
-    if event.at < before.base.at:
-        return Refusal.TOO_LATE
+    before = _EMPTY if facet is None else facet
+    at = event.at
+    if at < before.base.at:
+        return TOO_LATE
     # A login older than `max_lateness` is refused even where it was to be accepted late: the rates
     # up to there are folded for good.
-    entry = event_entry(event.at, event.event)
-    events = admit(before.events, entry, event.at, now=now, max_lateness=max_lateness)
-    if isinstance(events, Refusal):
+    entry = event_entry(at, event.event)
+    events = admit(before.events, entry, at, now=now, max_lateness=max_lateness)
+    if not isinstance(events, Recent):
         return events
-    if event.at < instant_at(events.entries, 0):
+    if at < instant_at(events.entries, 0):
         # It overflowed at once: what is kept in order begins later.
-        return Refusal.TOO_LATE
-    gone = count_of(before.events) + 1 - count_of(events)
+        return TOO_LATE
+    gone = len(before.events.entries) + EVENT_SIZE - len(events.entries)
     base = before.base
     if gone:
-        base = _through(base, instants_of(before.events)[:gone], threshold, min_logins)
-    if event.at >= before.rates.at:
-        return Logins(events, _after(before.rates, event.at, threshold, min_logins), base)
-    return Logins(events, _through(base, instants_of(events), threshold, min_logins), base)
+        base = _through(base, before.events.entries[:gone], threshold, min_logins)
+    if at >= before.rates.at:
+        return Logins(events, _after(before.rates, at, threshold, min_logins), base)
+    return Logins(events, _through(base, events.entries, threshold, min_logins), base)
 
 
-def rejudged(facet: Logins, *, threshold: float, min_logins: int) -> Logins:
+def rejudged(facet: Logins, *, threshold: float, min_logins: i64) -> Logins:
     """The facet as another threshold of the rule sees it; as it is where nothing changed.
 
     The rates stay. Of the logins before the recent ones the instants are gone: which of them lifted
@@ -62,25 +63,28 @@ def rejudged(facet: Logins, *, threshold: float, min_logins: int) -> Logins:
     base = facet.base
     if base.count:
         above = ratio_at(base, base.at) > threshold
-        fell_at = base.at if base.fell_at is None else min(base.fell_at, base.at)
-        base = replace(base, fell_at=None if above else fell_at)
-    return Logins(facet.events, _through(base, instants_of(facet.events), threshold, min_logins), base)
+        fell_at: i64 = NEVER if above else min(base.fell_at, base.at)
+        base = LoginRates(base.count, base.fast, base.slow, base.at, base.lifted_at, fell_at)
+    return Logins(facet.events, _through(base, facet.events.entries, threshold, min_logins), base)
 
 
-def rates_as_of(facet: Logins, at: int, *, threshold: float, min_logins: int) -> LoginRates:
+def rates_as_of(facet: Logins, at: i64, *, threshold: float, min_logins: i64) -> LoginRates:
     """The rates after the newest login at or before `at`, which lies within the recent ones."""
-    instants = instants_of(facet.events)
-    return _through(facet.base, instants[: bisect_right(instants, at)], threshold, min_logins)
+    entries = facet.events.entries
+    place: i64 = len(entries)
+    while place and instant_at(entries, place - EVENT_SIZE) > at:
+        place -= EVENT_SIZE
+    return _through(facet.base, entries[:place], threshold, min_logins)
 
 
-def ratio_at(rates: LoginRates, at: int) -> float:
+def ratio_at(rates: LoginRates, at: i64) -> float:
     """Fast rate over slow rate at `at` >= rates.at, had nothing happened since; 0 without logins."""
     if not rates.count or rates.slow <= 0.0:
         return 0.0
-    return _STEADY * rates.fast / rates.slow * exp2((rates.at - at) * _FALL)
+    return _STEADY * rates.fast / rates.slow * exp2(float(rates.at - at) * _FALL)
 
 
-def falls_at(rates: LoginRates, threshold: float) -> int:
+def falls_at(rates: LoginRates, threshold: float) -> i64:
     """The first millisecond at which the ratio is at or below `threshold` if nobody signs in.
 
     Closed form, then stepped by `ratio_at` itself, so that it is false one millisecond before.
@@ -88,7 +92,7 @@ def falls_at(rates: LoginRates, threshold: float) -> int:
     ratio = ratio_at(rates, rates.at)
     if ratio <= threshold:
         return rates.at
-    at = rates.at + ceil(log2(ratio / threshold) / _FALL)
+    at: i64 = rates.at + ceil(log2(ratio / threshold) / _FALL)
     while ratio_at(rates, at) > threshold:
         at += 1
     while at > rates.at and ratio_at(rates, at - 1) <= threshold:
@@ -96,17 +100,19 @@ def falls_at(rates: LoginRates, threshold: float) -> int:
     return at
 
 
-def _through(rates: LoginRates, instants: list[int], threshold: float, min_logins: int) -> LoginRates:
-    for at in instants:
-        rates = _after(rates, at, threshold, min_logins)
+def _through(rates: LoginRates, entries: bytes, threshold: float, min_logins: i64) -> LoginRates:
+    place: i64 = 0
+    while place < len(entries):
+        rates = _after(rates, instant_at(entries, place), threshold, min_logins)
+        place += EVENT_SIZE
     return rates
 
 
-def _after(rates: LoginRates, at: int, threshold: float, min_logins: int) -> LoginRates:
+def _after(rates: LoginRates, at: i64, threshold: float, min_logins: i64) -> LoginRates:
     """One step of the recurrence: the rates after a login at `at` >= rates.at."""
     if not rates.count:
         return LoginRates(1, 1.0, 1.0, at, at)
-    silent = at - rates.at
+    silent = float(at - rates.at)
     fast = rates.fast * exp2(-silent / FAST_HALF_LIFE)
     slow = rates.slow * exp2(-silent / SLOW_HALF_LIFE)
     above_before = slow > 0.0 and _STEADY * fast / slow > threshold
@@ -117,7 +123,7 @@ def _after(rates: LoginRates, at: int, threshold: float, min_logins: int) -> Log
         lifted_at = rates.lifted_at if above_before else at
         return LoginRates(count, fast, slow, at, lifted_at)
     fell_at = rates.fell_at
-    if fell_at is None:
+    if fell_at == NEVER:
         fell_at = falls_at(rates, threshold)
     if count == min_logins:
         # Only from this login on are there enough of them for the rule to speak.

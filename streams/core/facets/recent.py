@@ -8,8 +8,10 @@ behind the clock too, and is refused for that.
 from enum import Enum
 from typing import Final
 
+from mypy_extensions import i64
+
 from schemas.customer import Recent
-from schemas.entries import EVENT_SIZE, INSTANT_SIZE, instant_at
+from schemas.entries import EVENT_SIZE, INSTANT_SIZE, hash_at, instant_at
 
 CAPACITY: Final = 256
 
@@ -21,62 +23,73 @@ class Refusal(Enum):
     TOO_LATE = "too_late"
 
 
+DUPLICATE: Final = Refusal.DUPLICATE
+TOO_LATE: Final = Refusal.TOO_LATE
+"""Each access to a member of an enumeration is a call in Python 3.11."""
+
+
 def admit(
-    recent: Recent, entry: bytes, at: int, *, now: int, max_lateness: int, accept_late: bool = False
+    recent: Recent, entry: bytes, at: i64, *, now: i64, max_lateness: i64, accept_late: bool = False
 ) -> Recent | Refusal:
     """`recent` with the event in it, or why it is refused. at: its instant, ms."""
-    width = len(entry)
-    event = entry[INSTANT_SIZE:EVENT_SIZE]
-    late = recent.late
-    if _stands(event, recent.entries, width, INSTANT_SIZE) or (
-        late and _stands(event, late, width - INSTANT_SIZE, 0)
-    ):
-        return Refusal.DUPLICATE
+    width: i64 = len(entry)
+    if _stands(recent, hash_at(entry, INSTANT_SIZE), width, INSTANT_SIZE):
+        return DUPLICATE
     if at <= recent.horizon:
-        return Refusal.TOO_LATE
+        return TOO_LATE
     if at >= now - max_lateness:
         return _insert(recent, entry, at, max_lateness)
-    if accept_late and len(late) < CAPACITY * (width - INSTANT_SIZE):
+    if accept_late and len(recent.late) < CAPACITY * (width - INSTANT_SIZE):
         # Remembered for good: replaying it twice must change nothing.
-        return Recent(recent.entries, recent.horizon, late + entry[INSTANT_SIZE:])
-    return Refusal.TOO_LATE
+        return Recent(recent.entries, recent.horizon, recent.late + entry[INSTANT_SIZE:])
+    return TOO_LATE
 
 
 def has_order(recent: Recent, entry: bytes) -> bool:
     """Whether an event that speaks of the entry's order has been applied."""
-    order, width = entry[EVENT_SIZE:], len(entry)
-    return _stands(order, recent.entries, width, EVENT_SIZE) or _stands(
-        order, recent.late, width - INSTANT_SIZE, EVENT_SIZE - INSTANT_SIZE
-    )
+    return _stands(recent, hash_at(entry, EVENT_SIZE), len(entry), EVENT_SIZE)
 
 
-def _stands(wanted: bytes, entries: bytes, width: int, place: int) -> bool:
-    """Whether an entry has these bytes at `place`; across two entries they mean nothing."""
-    at = entries.find(wanted)
-    while at >= 0:
-        if at % width == place:
+def _stands(recent: Recent, wanted: i64, width: i64, place: i64) -> bool:
+    """Whether an entry of this width has the hash at `place`; one without its instant, at so much less."""
+    entries, late = recent.entries, recent.late
+    size: i64 = len(entries)
+    at = place
+    while at < size:
+        if hash_at(entries, at) == wanted:
             return True
-        at = entries.find(wanted, at + 1)
+        at += width
+    size = len(late)
+    at = place - INSTANT_SIZE
+    while at < size:
+        if hash_at(late, at) == wanted:
+            return True
+        at += width - INSTANT_SIZE
     return False
 
 
-def _insert(recent: Recent, entry: bytes, at: int, max_lateness: int) -> Recent:
+def _insert(recent: Recent, entry: bytes, at: i64, max_lateness: i64) -> Recent:
     """`recent` with the entry at its place, and without what is to be forgotten: the oldest."""
-    entries, width, newest = recent.entries, len(entry), at
-    place = len(entries)
-    if place and entry < entries[place - width :]:
+    entries = recent.entries
+    width: i64 = len(entry)
+    place: i64 = len(entries)
+    newest = at
+    if place:
         newest = instant_at(entries, place - width)
+    if at > newest or not place:
+        newest = at
+        entries += entry
+    else:
         while place and entry < entries[place - width : place]:
             place -= width
         entries = entries[:place] + entry + entries[place:]
-    else:
-        entries += entry
     horizon = recent.horizon
     oldest = newest - max_lateness
-    cut = 0
+    cut: i64 = 0
     while instant_at(entries, cut) < oldest:
         cut += width
-    if len(entries) - cut > CAPACITY * width:
-        cut = len(entries) - CAPACITY * width
+    excess: i64 = len(entries) - CAPACITY * width
+    if excess > cut:
+        cut = excess
         horizon = max(horizon, instant_at(entries, cut - width))
     return Recent(entries[cut:] if cut else entries, horizon, recent.late)

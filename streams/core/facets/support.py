@@ -6,8 +6,11 @@ update that arrives before its opening creates the ticket.
 
 from bisect import bisect_left
 
-from schemas.customer import Support, Ticket
+from mypy_extensions import i64
+
+from schemas.customer import Recent, Support
 from schemas.entries import EVENT_SIZE, event_entry, instant_at
+from schemas.tickets import Ticket
 from streams.core.facets.recent import Refusal, admit
 from streams.core.playbook import DAY
 from streams.core.stimuli import Status, TicketStep
@@ -24,9 +27,10 @@ ANSWERS = frozenset({Status.REPLIED, Status.RESOLVED, Status.CLOSED})
 _EMPTY = Support()
 
 
-def fold(facet: Support | None, event: TicketStep, *, now: int, max_lateness: int) -> Support | Refusal:
+def fold(facet: Support | None, event: TicketStep, *, now: i64, max_lateness: i64) -> Support | Refusal:
     """The facet with the step in it, or why it is refused."""
-    before = facet or _EMPTY
+    before = _EMPTY if facet is None else facet
+    step, key = unsigned(event.event), unsigned(event.ticket)
     events = admit(
         before.events,
         event_entry(event.at, event.event),
@@ -35,13 +39,13 @@ def fold(facet: Support | None, event: TicketStep, *, now: int, max_lateness: in
         max_lateness=max_lateness,
         accept_late=event.accept_late,
     )
-    if isinstance(events, Refusal):
+    if not isinstance(events, Recent):
         return events
     newest = instant_at(events.entries, len(events.entries) - EVENT_SIZE) if events.entries else event.at
     kept: list[Ticket] = []
     found = False
     for ticket in before.tickets:
-        touched = ticket.key == event.ticket
+        touched = ticket.key == key
         found = found or touched
         if touched:
             ticket = _insert(ticket, event)  # noqa: PLW2901 - the same ticket, one step further
@@ -50,20 +54,25 @@ def fold(facet: Support | None, event: TicketStep, *, now: int, max_lateness: in
         if trimmed is not None:
             kept.append(trimmed)
     if not found:
-        kept.append(_insert(Ticket(event.ticket, (), (), (), ()), event))
+        kept.append(_insert(Ticket(key, (), (), (), ()), event))
         kept.sort(key=_key)
     openings, opening_hashes = before.openings, before.opening_hashes
     if event.status == Status.OPENED:
         place = bisect_left(openings, event.at)
-        while place < len(openings) and openings[place] == event.at and opening_hashes[place] < event.event:
+        while place < len(openings) and openings[place] == event.at and opening_hashes[place] < step:
             place += 1
         openings = (*openings[:place], event.at, *openings[place:])
-        opening_hashes = (*opening_hashes[:place], event.event, *opening_hashes[place:])
+        opening_hashes = (*opening_hashes[:place], step, *opening_hashes[place:])
     if openings:
         cut = bisect_left(openings, newest - OPENINGS_KEPT)
         openings = openings[cut:]
         opening_hashes = opening_hashes[cut:]
     return Support(events, tuple(kept), openings, opening_hashes)
+
+
+def unsigned(hashed: i64) -> int:
+    """A hash as tickets and triggers write it: they had it before it was a machine number."""
+    return int(hashed) if hashed >= 0 else int(hashed) + 2**64
 
 
 def _key(ticket: Ticket) -> int:
@@ -74,7 +83,7 @@ def _insert(ticket: Ticket, event: TicketStep) -> Ticket:
     steps = sorted(
         [
             *zip(ticket.instants, ticket.statuses, ticket.hashes, ticket.priorities, strict=True),
-            (event.at, event.status, event.event, event.priority),
+            (event.at, event.status, unsigned(event.event), event.priority),
         ]
     )
     return _of(ticket.key, steps)

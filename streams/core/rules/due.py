@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from mypy_extensions import i64
+
 
 class Due:
     """One instant at which one rule comes true.
@@ -14,12 +16,12 @@ class Due:
 
     def __init__(  # noqa: PLR0917 - by position: one is made for each purchase
         self,
-        at: int,
-        rank: int,
+        at: i64,
+        rank: i64,
         rule: str,
-        version: int,
-        step: int,
-        episode_at: int,
+        version: i64,
+        step: i64,
+        episode_at: i64,
         episode_key: int = 0,
         at_once: bool = False,
     ) -> None:

@@ -1,6 +1,6 @@
 """login_decay: the habit of signing in has fallen to half of what it was."""
 
-from schemas.customer import Firing, Logins
+from schemas.customer import NEVER, Firing, Logins
 from streams.core.facets.logins import falls_at, rates_as_of, ratio_at
 from streams.core.firings import History
 from streams.core.playbook import LoginDecay, Playbook
@@ -15,7 +15,7 @@ def login_decay(logins: Logins, history: History, playbook: Playbook) -> Due | N
         return None
     if history.has_fired("login_decay", rule.version, 0, rates.lifted_at):
         return None
-    fell_at = falls_at(rates, rule.ratio) if rates.fell_at is None else rates.fell_at
+    fell_at = falls_at(rates, rule.ratio) if rates.fell_at == NEVER else rates.fell_at
     at = history.after_cool_down("login_decay", 0, fell_at, rule.cool_down)
     return Due(at, 9, "login_decay", rule.version, 0, rates.lifted_at, at_once=at == fell_at == rates.at)
 

@@ -3,7 +3,8 @@
 from bisect import bisect_left, bisect_right
 from typing import NamedTuple
 
-from schemas.customer import Firing, Support, Ticket
+from schemas.customer import Firing, Support
+from schemas.tickets import Ticket
 from streams.core.facets.support import ANSWERS, STARTS
 from streams.core.firings import History
 from streams.core.playbook import Playbook, TicketSpike

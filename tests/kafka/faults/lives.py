@@ -10,9 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from schemas.customer import BEFORE_ALL, LONG_AGO, NEVER, Customer, PartitionRecord
+from schemas.customer import BEFORE_ALL, LONG_AGO, NEVER, Customer
 from schemas.erasures import ErasureReceipt
 from schemas.events import Event
+from schemas.positions import PartitionRecord
 from schemas.record import PARTITION_KEY, unpack_partition
 from schemas.topics import SOURCES
 from streams.core.message import instant

@@ -9,7 +9,8 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from schemas.customer import Customer, PartitionRecord
+from schemas.customer import Customer
+from schemas.positions import PartitionRecord
 from schemas.record import PARTITION_KEY, head, unpack, unpack_partition
 from streams.clock import wall_ms
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
+from streams.core.facets.support import unsigned
 from streams.core.model import Model
 from streams.core.playbook import DAY, Playbook, Risk, TicketSpike
 from streams.core.stimuli import LoggedIn, Ordered, Status, TicketStep
@@ -41,7 +42,7 @@ def true_at(events: Sequence[Event], playbook: Playbook, dues: Dues, at: int) ->
 def spikes(events: Iterable[Event], rule: TicketSpike) -> list[Claim]:
     """The openings that are spikes; those in the cool-down of an earlier one are dropped."""
     openings = sorted(
-        (event.at, event.event)
+        (event.at, unsigned(event.event))
         for event in events
         if isinstance(event, TicketStep) and event.status == Status.OPENED
     )
@@ -160,14 +161,14 @@ def _of_tickets(known: Sequence[Event], playbook: Playbook, at: int) -> Iterable
             and event.status in {Status.OPENED, Status.REOPENED}
             and at >= event.at + rule.within[event.priority]
         ):
-            claim = Claim("sla_breach", 0, event.at, event.event)
+            claim = Claim("sla_breach", 0, event.at, unsigned(event.event))
             if not _answers_to(known, claim):
                 yield claim
 
 
 def _answers_to(events: Sequence[Event], claim: Claim) -> list[TicketStep]:
     steps = [event for event in events if isinstance(event, TicketStep)]
-    (start,) = (step for step in steps if step.event == claim.episode_key)
+    (start,) = (step for step in steps if unsigned(step.event) == claim.episode_key)
     return [
         step
         for step in steps

@@ -1,5 +1,6 @@
 """What the state remembers of firings, and for how long."""
 
+from streams.core.facets.support import unsigned
 from streams.core.playbook import DAY, HOUR, Playbook, Risk, SilentFor, SlaBreach, TicketSpike
 from streams.core.stimuli import Status
 from tests.streams.core.world import MODEL, order, seen, ticket
@@ -26,7 +27,7 @@ def test_a_leap_of_the_clock_forgets_no_cool_down_on_the_way() -> None:
 def test_what_a_late_event_may_still_judge_is_remembered() -> None:
     """An opening exactly max_lateness late finds the spike of that instant, and does not repeat it."""
     playbook = Playbook(model=MODEL, ticket_spike=TicketSpike(openings=2, factor=1), sla_breach=SlaBreach())
-    openings = sorted((ticket(0, of=name) for name in "abc"), key=lambda opening: opening.event)
+    openings = sorted((ticket(0, of=name) for name in "abc"), key=lambda opening: unsigned(opening.event))
     world = seen(playbook, openings[:2]).until(30 * DAY)
     world.see(openings[2])
 

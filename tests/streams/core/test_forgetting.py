@@ -5,13 +5,12 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from msgspec.structs import replace
 
-from schemas.customer import BEFORE_ALL, NEVER, Customer
-from schemas.record import wake_of
+from schemas.customer import BEFORE_ALL, NEVER, Customer, wake_of
 from streams.core.playbook import DAY, Playbook
 from streams.core.step import Outcome
 from streams.playbook_file import load_playbook
+from tests.customers import changed
 from tests.streams.core.strategies import lives, playbooks
 from tests.streams.core.world import START, Event, World, login, order, refund, seen, ticket
 
@@ -63,7 +62,7 @@ def test_what_comes_later_starts_afresh(
         world.until(world.clock + 300 * DAY)
     assert forgotten.customer is not None
     assert START + at == forgotten.customer.forgotten_at
-    assert (stranger.customer or Customer()) == replace(forgotten.customer, forgotten_at=BEFORE_ALL)
+    assert (stranger.customer or Customer()) == changed(forgotten.customer, forgotten_at=BEFORE_ALL)
     assert stranger.triggers == forgotten.triggers[said:]
     assert stranger.healths == forgotten.healths[healths:]
 

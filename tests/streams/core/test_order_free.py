@@ -21,9 +21,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.customer import Customer
+from schemas.record import Fingerprint, pack
 from streams.core.firings import State
 from streams.core.playbook import DAY, Playbook
 from streams.core.step import Outcome
+from tests.customers import changed
 from tests.streams.core.definitions import Claim, spikes
 from tests.streams.core.reading import net_of, open_of
 from tests.streams.core.strategies import NO_COOL_DOWN, lives, playbooks
@@ -61,7 +63,7 @@ def in_order(late: Sequence[tuple[int, Event]]) -> list[Event]:
 def facets(customer: Customer | None) -> bytes:
     """The facets as they stand in the changelog, bit for bit."""
     assert customer is not None
-    return msgspec.msgpack.encode([customer.purchases, customer.logins, customer.support])
+    return pack(Customer(customer.purchases, customer.logins, customer.support), Fingerprint(0, 0))
 
 
 @given(playbooks(), arrivals())
@@ -161,9 +163,8 @@ def standing(world: World) -> Customer:
     """The customer without the firings that are over."""
     assert world.customer is not None
     firings = tuple(firing for firing in world.customer.firings if firing.state == State.OPEN)
-    return msgspec.structs.replace(
-        world.customer, firings=tuple(firing for firing in firings if firing.rule != "ticket_spike")
-    )
+    lasting = tuple(firing for firing in firings if firing.rule != "ticket_spike")
+    return changed(world.customer, firings=lasting)
 
 
 def said(world: World) -> list[Any]:

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import blake2b
 
-from schemas.customer import Customer
-from schemas.record import wake_of
+from schemas.customer import Customer, wake_of
 from schemas.triggers import ChurnRisk, CustomerHealth, MovedBy, WinBack
 from streams.core.advance import advance
 from streams.core.model import Model
@@ -30,8 +29,8 @@ Said = tuple[str, str, int]
 
 
 def hash64(name: str) -> int:
-    """A 64-bit hash of an id, as intake would make it."""
-    return int.from_bytes(blake2b(name.encode(), digest_size=8).digest())
+    """A 64-bit hash of an id, signed, as intake would make it."""
+    return int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), signed=True)
 
 
 def order(at: int, amount: int = 1000, *, name: str = "", order_id: str = "", late: bool = False) -> Ordered:

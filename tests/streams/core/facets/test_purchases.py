@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.customer import BEFORE_ALL, NEVER, Purchases
+from schemas.ring import buckets_of
 from streams.core.facets.purchases import fold
 from streams.core.facets.recent import Refusal
 from streams.core.playbook import DAY, HOUR
@@ -30,8 +31,8 @@ def folded(*events: Ordered, clock: int | None = None) -> Purchases:
 
 def buckets(facet: Purchases) -> list[tuple[int, int, int]]:
     """(days after START, orders, spend) of each bucket."""
-    days = [day - START // DAY for day in facet.ring_days]
-    return list(zip(days, facet.ring_orders, facet.ring_spend, strict=True))
+    found = buckets_of(facet.ring)
+    return [(day - START // DAY, orders, spend) for day, orders, spend in found]
 
 
 def test_orders_of_one_day_are_one_purchase_day() -> None:

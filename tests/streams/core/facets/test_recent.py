@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.customer import BEFORE_ALL, Recent
-from schemas.entries import count_of, event_entry
+from schemas.entries import EVENT_SIZE, event_entry
 from streams.core.facets.recent import CAPACITY, Refusal, admit
 from streams.core.playbook import DAY
 from tests.entries import events_of, late_events_of
@@ -60,7 +60,7 @@ def test_what_is_older_than_max_lateness_is_forgotten() -> None:
 def test_at_most_256_are_kept_and_the_horizon_rises() -> None:
     """To the newest instant that was evicted: what lies at or below it is too late from then on."""
     recent = admitted(*((number, number) for number in range(CAPACITY + 2)))
-    assert 256 == CAPACITY == count_of(recent)
+    assert 256 == CAPACITY == len(recent.entries) // EVENT_SIZE
     assert 1 == recent.horizon
     assert Refusal.TOO_LATE is refusal(recent, 0, 0, clock=CAPACITY + 2)
     assert Refusal.TOO_LATE is refusal(recent, 10**6, 1, clock=CAPACITY + 2)
@@ -100,7 +100,9 @@ def test_accepted_by_hand_but_not_late_is_an_ordinary_event() -> None:
     assert Recent(event_entry(0, 1)) == admitted((1, 0), late=True)
 
 
-@given(st.lists(st.tuples(st.integers(0, 2**64 - 1), st.integers(0, LATENESS)), max_size=20), st.data())
+@given(
+    st.lists(st.tuples(st.integers(-(2**63), 2**63 - 1), st.integers(0, LATENESS)), max_size=20), st.data()
+)
 def test_only_whole_ids_are_found(events: list[tuple[int, int]], data: st.DataObject) -> None:
     """Eight bytes out of two neighbouring entries are nobody's id, even if an event has just that."""
     recent = Recent()
@@ -110,6 +112,6 @@ def test_only_whole_ids_are_found(events: list[tuple[int, int]], data: st.DataOb
     known = {event for event, _ in events}
     places = st.integers(0, max(0, len(recent.entries) - 8))
     start = data.draw(places)
-    event = int.from_bytes(recent.entries[start : start + 8]) if recent.entries else 0
+    event = int.from_bytes(recent.entries[start : start + 8], signed=True) if recent.entries else 0
     expected = Refusal if event in known else Recent
     assert isinstance(refusal(recent, event, LATENESS, clock=LATENESS), expected)

@@ -2,9 +2,10 @@
 
 import pytest
 
-from schemas.customer import Support, Ticket
+from schemas.customer import Support
+from schemas.tickets import Ticket
 from streams.core.facets.recent import Refusal
-from streams.core.facets.support import fold
+from streams.core.facets.support import fold, unsigned
 from streams.core.playbook import DAY, HOUR
 from streams.core.stimuli import Priority, Status, TicketStep
 from tests.streams.core.world import START, hash64, ticket
@@ -28,7 +29,7 @@ def folded(*events: TicketStep, clock: int | None = None) -> Support:
 
 def steps(facet: Support, of: str = "ticket") -> list[tuple[int, int]]:
     """(ms after START, status) of a ticket's steps; none if it is not kept."""
-    found = [kept for kept in facet.tickets if kept.key == hash64(of)]
+    found = [kept for kept in facet.tickets if kept.key == unsigned(hash64(of))]
     return [
         (at - START, status) for one in found for at, status in zip(one.instants, one.statuses, strict=True)
     ]
@@ -38,11 +39,11 @@ def test_steps_stand_in_order_of_time_whatever_order_they_came_in() -> None:
     """A step keeps its priority and hash with it when it is sorted into its place."""
     opened, replied = ticket(0, priority=Priority.URGENT), ticket(HOUR, REPLIED)
     expected = Ticket(
-        hash64("ticket"),
+        unsigned(hash64("ticket")),
         (opened.at, replied.at),
         (OPENED, REPLIED),
         (Priority.URGENT, Priority.NORMAL),
-        (opened.event, replied.event),
+        (unsigned(opened.event), unsigned(replied.event)),
     )
     assert (expected,) == folded(opened, replied).tickets == folded(replied, opened).tickets
 
@@ -95,9 +96,9 @@ def test_openings_are_kept_for_240_days() -> None:
 def test_openings_of_one_instant_stand_in_order_of_their_hashes() -> None:
     """So that the order of arrival leaves no trace."""
     first, second, third = sorted(
-        (ticket(0, of=name) for name in ("a", "b", "c")), key=lambda event: event.event
+        (ticket(0, of=name) for name in ("a", "b", "c")), key=lambda event: unsigned(event.event)
     )
-    expected = (first.event, second.event, third.event)
+    expected = (unsigned(first.event), unsigned(second.event), unsigned(third.event))
     assert expected == folded(third, first, second).opening_hashes
 
 
