@@ -26,6 +26,8 @@ from streams.core.stimuli import LoggedIn, Ordered, Priority, Status, TicketStep
 
 LARGEST_VALUE: Final = 256 * 1024
 """Bytes; an order of two thousand lines is half of it."""
+LARGEST_AMOUNT: Final = 10**15
+"""Minor units of the base currency: a thousand times what an event may state in its own."""
 CLOCK_TOLERANCE_MS: Final = 300_000
 """How far an event may be dated after the record that brings it: clocks differ."""
 ACCEPT_LATE: Final = ("winback-accept-late", b"1")
@@ -67,6 +69,8 @@ def check_in_purchase(record: SourceRecord, playbook: Playbook) -> CheckedIn | R
             if rate is None:
                 raise _rejected("unknown_currency", "neither the base currency nor one with a rate")
             amount = round(amount * rate)
+            if amount > LARGEST_AMOUNT:
+                raise _rejected("bad_value", "an amount beyond all bounds once it is converted")
         refund = event.kind == "refund"
         stimulus = Ordered(
             at,

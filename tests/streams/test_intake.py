@@ -188,6 +188,17 @@ def test_other_currencies_are_converted_half_to_even(
     assert expected == ordered(purchase(event)).amount
 
 
+def test_an_amount_that_no_rate_explains_is_refused() -> None:
+    """A thousand times the largest amount is the most that a conversion may make of one."""
+    weak = dataclasses.replace(PLAYBOOK, rates={"XTS": Fraction(1000)})
+    event = {**PURCHASE, "currency": "XTS", "amount_minor": 10**12}
+    assert 10**15 == ordered(check_in_purchase(record(json.dumps(event).encode()), weak)).amount
+    weaker = dataclasses.replace(PLAYBOOK, rates={"XTS": Fraction(1001)})
+    outcome = check_in_purchase(record(json.dumps(event).encode()), weaker)
+    assert isinstance(outcome, Refused)
+    assert "bad_value" == outcome.rejected.reason
+
+
 def test_late_mark_is_read_beside_other_headers() -> None:
     """The header of a replayed dead letter lets a late event in; any other value does not."""
     marked = (("traceparent", b"x"), ("winback-accept-late", b"1"))
