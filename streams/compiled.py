@@ -52,6 +52,7 @@ MODULES: Final = (
     "streams.fold",
     "streams.intake",
     "streams.merge",
+    "streams.record_batches",
     "streams.timers",
     "streams.work",
 )

@@ -1,8 +1,9 @@
 """Kafka's record batches as they come over the wire (message format 2): what is in them, damage told apart.
 
 aiokafka's reader gives up a whole fetch where one batch is damaged, and says neither what was in it
-nor where to go on. Here a fetch is cut into its batches by their headers alone. A sound batch is read
-by aiokafka's compiled reader; one that is not, record by record, for what can still be known of it.
+nor where to go on. Here a fetch is cut into its batches by their headers alone. A sound batch of a
+changelog is read by aiokafka's compiled reader, one of a source by streams.source_records; one that
+is not sound, record by record, for what can still be known of it.
 
 Format: https://kafka.apache.org/documentation/#recordbatch
 """
@@ -14,16 +15,31 @@ from typing import Any, Final, NamedTuple
 
 from aiokafka import codec
 from aiokafka.record.default_records import DefaultRecordBatch
+from librt.strings import read_i16_be, read_i32_be, read_i64_be
+from mypy_extensions import i64
 
+from schemas.codec import HeaderList
 from streams.metrics import QuarantineReason
 
-_HEADER: Final = Struct(">qiibIhiqqqhii")
-"""Base offset, length, leader epoch, magic, checksum, attributes, last offset delta, first and last
-timestamp, producer id, producer epoch, base sequence, number of records."""
-_BEFORE_LENGTH: Final = 12
-"""Bytes up to where the length begins to count."""
-_MAGIC: Final = 2
-_CODEC, _TRANSACTIONAL, _CONTROL = 0x07, 0x10, 0x20
+# Where the header's fields stand. Left out: leader epoch, checksum, producer epoch, base sequence.
+_OFFSET: Final = 0
+_LENGTH: Final = 8
+_AFTER_LENGTH: Final = 12
+"""From here on the length counts."""
+_MAGIC: Final = 16
+_ATTRIBUTES: Final = 21
+_LAST_DELTA: Final = 23
+_FIRST_TIMESTAMP: Final = 27
+_LAST_TIMESTAMP: Final = 35
+_PRODUCER: Final = 43
+_COUNT: Final = 57
+_HEADER_SIZE: Final = 61
+
+_FORMAT: Final = 2
+_CODEC: Final = 0x07
+_LOG_APPEND_TIME: Final = 0x08
+_TRANSACTIONAL: Final = 0x10
+_CONTROL: Final = 0x20
 _ABORT: Final = 0
 _CONTROL_KEY: Final = Struct(">hh")
 """Version and type of a control record."""
@@ -39,14 +55,32 @@ _DECODERS: Final[Mapping[int, tuple[Callable[[], bool], _Decode]]] = MappingProx
 )
 
 
-class Batch(NamedTuple):
+class Batch:
     """One batch. next_offset: where the log goes on after it, also where compaction thinned it out."""
 
-    offset: int
-    next_offset: int
-    producer: int
-    attributes: int
-    data: bytes
+    __slots__ = ("attributes", "data", "next_offset", "offset", "producer")
+
+    def __init__(self, data: bytes) -> None:
+        self.data: Final = data
+        self.offset: Final[int] = read_i64_be(data, _OFFSET)
+        self.next_offset: Final[int] = self.offset + max(int(read_i32_be(data, _LAST_DELTA)), 0) + 1
+        self.producer: Final[int] = read_i64_be(data, _PRODUCER)
+        self.attributes: Final[int] = read_i16_be(data, _ATTRIBUTES)
+
+    @property
+    def count(self) -> int:
+        """How many records it says it holds."""
+        return read_i32_be(self.data, _COUNT)
+
+    @property
+    def first_timestamp(self) -> int:
+        """What its records' timestamps count from, milliseconds since the epoch."""
+        return read_i64_be(self.data, _FIRST_TIMESTAMP)
+
+    @property
+    def appended_at(self) -> int | None:
+        """When the broker took it, where that is the timestamp of all of its records."""
+        return read_i64_be(self.data, _LAST_TIMESTAMP) if self.attributes & _LOG_APPEND_TIME else None
 
     @property
     def is_control(self) -> bool:
@@ -54,9 +88,30 @@ class Batch(NamedTuple):
         return bool(self.attributes & _CONTROL)
 
     @property
+    def is_sound(self) -> bool:
+        """Whether it is what its checksum says."""
+        return bool(DefaultRecordBatch(self.data).validate_crc())
+
+    @property
     def compressed(self) -> bool:
         """Whether its records are packed."""
         return bool(self.attributes & _CODEC)
+
+    @property
+    def codec_missing(self) -> bool:
+        """Whether it is compressed in a way that is unknown here."""
+        number = self.attributes & _CODEC
+        if not number:
+            return False
+        present, _ = _DECODERS.get(number, (lambda: False, None))
+        return not present()
+
+    def unpacked(self) -> tuple[bytes, int]:
+        """The bytes its records are in, and where the first one begins; errors are the codec's own."""
+        number = self.attributes & _CODEC
+        if not number:
+            return self.data, _HEADER_SIZE
+        return bytes(_DECODERS[number][1](self.data[_HEADER_SIZE:])), 0
 
 
 class Salvaged(NamedTuple):
@@ -77,18 +132,52 @@ def batches(message_set: bytes) -> Iterator[Batch]:
 
     Raises BadLength, after all batches before the damage.
     """
-    at, size = 0, len(message_set)
-    while at + _HEADER.size <= size:
-        offset, length, _, magic, _, attributes, delta, _, _, producer, *_ = _HEADER.unpack_from(
-            message_set, at
-        )
-        end = at + _BEFORE_LENGTH + length
-        if length < _HEADER.size - _BEFORE_LENGTH or magic != _MAGIC:
+    at: i64 = 0
+    size: i64 = len(message_set)
+    while at + _HEADER_SIZE <= size:
+        length = i64(read_i32_be(message_set, at + _LENGTH))
+        if length < _HEADER_SIZE - _AFTER_LENGTH or message_set[at + _MAGIC] != _FORMAT:
             raise BadLength
+        end = at + _AFTER_LENGTH + length
         if end > size:
             return
-        yield Batch(offset, offset + max(delta, 0) + 1, producer, attributes, message_set[at:end])
+        yield Batch(message_set[at:end])
         at = end
+
+
+def all_batches(message_set: bytes) -> bool:
+    """Whether `batches` can read a whole fetch: none of an earlier format is in it, none without an end."""
+    at: i64 = 0
+    size: i64 = len(message_set)
+    while at + _AFTER_LENGTH <= size:
+        length = i64(read_i32_be(message_set, at + _LENGTH))
+        if length < _HEADER_SIZE - _AFTER_LENGTH:
+            return False
+        if at + _MAGIC < size and message_set[at + _MAGIC] != _FORMAT:
+            return False
+        at += _AFTER_LENGTH + length
+    return True
+
+
+class Transactions:
+    """Tells of the batches of one fetch, in their order, which ones hold nothing that was committed.
+
+    aborted: producer and first offset of each aborted transaction, as the fetch's answer lists them.
+    """
+
+    def __init__(self, aborted: Iterable[tuple[int, int]]) -> None:
+        self._pending = sorted(aborted, key=lambda each: each[1], reverse=True)
+        self._undone: set[int] = set()
+
+    def hides(self, batch: Batch) -> bool:
+        """Whether it is a marker, or of a transaction that was aborted."""
+        while self._pending and self._pending[-1][1] <= batch.offset:
+            self._undone.add(self._pending.pop()[0])
+        if batch.is_control:
+            if self._undone and _is_abort(batch):
+                self._undone.discard(batch.producer)
+            return True
+        return bool(batch.attributes & _TRANSACTIONAL) and batch.producer in self._undone
 
 
 def committed(found: Iterable[Batch], aborted: Sequence[tuple[int, int]]) -> Iterator[Batch]:
@@ -96,16 +185,8 @@ def committed(found: Iterable[Batch], aborted: Sequence[tuple[int, int]]) -> Ite
 
     aborted: producer and first offset of each aborted transaction, as the fetch's answer lists them.
     """
-    pending = sorted(aborted, key=lambda each: each[1], reverse=True)
-    undone: set[int] = set()
-    for batch in found:
-        while pending and pending[-1][1] <= batch.offset:
-            undone.add(pending.pop()[0])
-        if batch.is_control:
-            if undone and _is_abort(batch):
-                undone.discard(batch.producer)
-        elif not (batch.attributes & _TRANSACTIONAL and batch.producer in undone):
-            yield batch
+    transactions = Transactions(aborted)
+    return (batch for batch in found if not transactions.hides(batch))
 
 
 def reader_of(batch: Batch) -> Any | None:
@@ -113,24 +194,12 @@ def reader_of(batch: Batch) -> Any | None:
 
     It may still break off within: on a header that is not UTF-8, or on content that belies its checksum.
     """
-    if codec_missing(batch):
-        return None
-    reader = DefaultRecordBatch(batch.data)
-    if not reader.validate_crc():
+    if batch.codec_missing or not batch.is_sound:
         return None
     try:
-        return iter(reader)
+        return iter(DefaultRecordBatch(batch.data))
     except Exception:  # noqa: BLE001 - it is unpacked here, and each codec has errors of its own
         return None
-
-
-def codec_missing(batch: Batch) -> bool:
-    """Whether it is compressed in a way that is unknown here."""
-    number = batch.attributes & _CODEC
-    if not number:
-        return False
-    present, _ = _DECODERS.get(number, (lambda: False, None))
-    return not present()
 
 
 def salvage(batch: Batch) -> tuple[list[Salvaged], int]:
@@ -138,14 +207,12 @@ def salvage(batch: Batch) -> tuple[list[Salvaged], int]:
 
     Of a batch whose checksum is wrong no value is believed, but its keys still say whom it was about.
     """
-    *_, count = _HEADER.unpack_from(batch.data)
-    if codec_missing(batch):
+    count, sound = batch.count, batch.is_sound
+    if batch.codec_missing:
         return [], max(count, 1)
-    sound = DefaultRecordBatch(batch.data).validate_crc()
     found: list[Salvaged] = []
     try:
-        body = _body(batch)
-        at = 0
+        body, at = batch.unpacked()
         while len(found) < count:
             record, at = _record(body, at, batch.offset, sound=sound)
             found.append(record)
@@ -154,48 +221,47 @@ def salvage(batch: Batch) -> tuple[list[Salvaged], int]:
     return found, 0
 
 
-def _body(batch: Batch) -> bytes:
-    data = batch.data[_HEADER.size :]
-    number = batch.attributes & _CODEC
-    return bytes(_DECODERS[number][1](data)) if number else data
-
-
-def _record(body: bytes, at: int, base: int, *, sound: bool) -> tuple[Salvaged, int]:
+def _record(body: bytes, at: i64, base: int, *, sound: bool) -> tuple[Salvaged, i64]:
     """The record at `at`, and where the next one begins; ValueError where that cannot be."""
-    length, at = _varint(body, at)
+    length, at = varint(body, at)
     end = at + length
     if length <= 0 or end > len(body):
         raise ValueError
-    _, at = _varint(body, at + 1)  # the byte of attributes means nothing; then the timestamp
-    delta, at = _varint(body, at)
-    key, at = _bytes(body, at, end)
-    value, at = _bytes(body, at, end)
+    _, at = varint(body, at + 1)  # the byte of attributes means nothing; then the timestamp
+    delta, at = varint(body, at)
+    key, at = nullable_bytes(body, at, end)
+    value, at = nullable_bytes(body, at, end)
     unreadable: QuarantineReason | None = None
     if not sound:
         unreadable = "damaged"
     else:
         try:
-            _headers(body, at, end)
+            headers(body, at, end)
         except UnicodeDecodeError:
             unreadable = "bad_header"
         except ValueError:
             unreadable = "damaged"
-    return Salvaged(base + delta, key, value, unreadable), end
+    return Salvaged(base + int(delta), key, value, unreadable), end
 
 
-def _headers(body: bytes, at: int, end: int) -> None:
-    """Read past the headers; UnicodeDecodeError or ValueError where they are none."""
-    count, at = _varint(body, at)
+def headers(body: bytes, at: i64, end: i64) -> HeaderList:
+    """The headers of a record that ends at `end`; UnicodeDecodeError or ValueError where they are none."""
+    count, at = varint(body, at)
+    found: HeaderList = []
     for _ in range(count):
-        name, at = _bytes(body, at, end)
-        (name or b"").decode()
-        _, at = _bytes(body, at, end)
-    if at != end:
+        name, at = nullable_bytes(body, at, end)
+        value, at = nullable_bytes(body, at, end)
+        if name is None:
+            raise ValueError
+        found.append((name.decode(), value))
+    if at != end or count < 0:
         raise ValueError
+    return found
 
 
-def _bytes(body: bytes, at: int, end: int) -> tuple[bytes | None, int]:
-    size, at = _varint(body, at)
+def nullable_bytes(body: bytes, at: i64, end: i64) -> tuple[bytes | None, i64]:
+    """Bytes preceded by their size, None for a negative one, and where they end; ValueError after `end`."""
+    size, at = varint(body, at)
     if size < 0:
         return None, at
     if at + size > end:
@@ -203,13 +269,18 @@ def _bytes(body: bytes, at: int, end: int) -> tuple[bytes | None, int]:
     return body[at : at + size], at + size
 
 
-def _varint(body: bytes, at: int) -> tuple[int, int]:
-    """A zigzag-coded number, and where it ends."""
-    value = shift = 0
+def varint(body: bytes, at: i64) -> tuple[i64, i64]:
+    """A zigzag-coded number, and where it ends; ValueError where it takes more than 63 bits.
+
+    That is less than Kafka allows, more than any clock or size needs, and what a native integer holds
+    before the sign is told apart.
+    """
+    value: i64 = 0
+    shift: i64 = 0
     while True:
-        if at >= len(body) or shift > 63:
+        if at >= len(body) or shift > 56:
             raise ValueError
-        byte = body[at]
+        byte: i64 = body[at]
         at += 1
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
