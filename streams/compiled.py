@@ -53,6 +53,7 @@ MODULES: Final = (
     "streams.intake",
     "streams.merge",
     "streams.record_batches",
+    "streams.source_records",
     "streams.timers",
     "streams.work",
 )

@@ -10,6 +10,8 @@ from streams.record_batches import Batch, batches
 
 Row = tuple[bytes | None, bytes | None] | tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]
 """Key and value, perhaps with headers."""
+Written = tuple[int, int, bytes | None, bytes | None, Sequence[tuple[str, bytes | None]]]
+"""A record: its offset in the batch, its timestamp, key, value and headers."""
 
 CRC_AT, ATTRIBUTES_AT, BODY_AT = 17, 21, 61
 _CRC = Struct(">I")
@@ -17,14 +19,22 @@ _CRC = Struct(">I")
 
 def wire(*rows: Row, base: int = 0, producer: int = -1, codec: int = 0, control: bool = False) -> bytes:
     """One record batch, its first record at offset `base`. producer: of a transaction, if not -1."""
-    builder = DefaultRecordBatchBuilder(2, codec, int(producer >= 0), producer, 0, 0, 1_000_000)
-    for offset, row in enumerate(rows):
-        key, value, headers = row if len(row) == 3 else (*row, [])
-        assert builder.append(offset, 0, key, value, headers) is not None
+    records = [
+        (offset, 0, row[0], row[1], row[2] if len(row) == 3 else []) for offset, row in enumerate(rows)
+    ]
+    return packed(records, base=base, producer=producer, codec=codec, attributes=0x20 if control else 0)
+
+
+def packed(
+    records: Sequence[Written], *, base: int = 0, producer: int = -1, codec: int = 0, attributes: int = 0
+) -> bytes:
+    """One record batch of such records. attributes: further bits of its attributes."""
+    builder = DefaultRecordBatchBuilder(2, codec, int(producer >= 0), producer, 0, 0, 10_000_000)
+    for record in records:
+        assert builder.append(*record) is not None
     data = bytearray(builder.build())
     data[:8] = base.to_bytes(8, "big")
-    if control:
-        data[ATTRIBUTES_AT + 1] |= 0x20
+    data[ATTRIBUTES_AT + 1] |= attributes
     return sealed(data)
 
 
