@@ -13,7 +13,7 @@ from struct import Struct
 from typing import Final, NamedTuple
 
 import msgspec
-from librt.strings import BytesWriter, write_i32_be, write_i64_be
+from librt.strings import BytesWriter, read_i64_be, write_i32_be, write_i64_be
 from mypy_extensions import i32, i64
 
 from schemas.customer import (
@@ -47,6 +47,7 @@ PARTITION_KEY = b"\x00winback.partition"
 
 _HEAD = Struct(">BqIIB")
 HEAD_SIZE: Final = 18
+_WAKE_AT: Final = 1
 STAGE_AT: Final = 17
 """Where the stage's byte is."""
 STUB: Final = 255
@@ -88,16 +89,13 @@ def is_known(value: bytes) -> bool:
 
 def pack(customer: Customer, fingerprint: Fingerprint) -> bytes:
     """The changelog value of a customer."""
-    stage = customer.stage
-    if customer.forgotten_at != BEFORE_ALL and is_stub(customer):
-        stage = STUB
     model, playbook = fingerprint
     out = BytesWriter()
     out.append(VERSION)
     write_i64_be(out, wake_of(customer))
     _write_unsigned(out, model)
     _write_unsigned(out, playbook)
-    out.append(int(stage))
+    out.append(int(stage_of(customer)))
     _write_body(out, customer)
     return out.getvalue()
 
@@ -119,6 +117,16 @@ def unpack(value: bytes) -> Customer:
     except (msgspec.DecodeError, ValueError, IndexError, OverflowError) as error:
         raise StateError(f"a damaged state record of {len(value)} bytes") from error
     raise StateError(f"a state record of version {version}: this program knows them up to {VERSION}")
+
+
+def wake_at_of(value: bytes) -> i64:
+    """When the customer of a changelog value is to be woken, unchecked."""
+    return read_i64_be(value, _WAKE_AT)
+
+
+def stage_of(customer: Customer) -> i64:
+    """What stands for the customer's stage."""
+    return STUB if customer.forgotten_at != BEFORE_ALL and is_stub(customer) else customer.stage
 
 
 def head(value: bytes) -> Head:

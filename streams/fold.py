@@ -17,7 +17,17 @@ from schemas.customer import BEFORE_ALL, NEVER, Customer, is_stub, wake_of
 from schemas.erasures import ErasureReceipt
 from schemas.errors import Rejected, StateError
 from schemas.positions import PartitionRecord, SourcePosition
-from schemas.record import PARTITION_KEY, STAGE_AT, STUB, pack, pack_partition, raw_head, unpack
+from schemas.record import (
+    PARTITION_KEY,
+    STAGE_AT,
+    STUB,
+    pack,
+    pack_partition,
+    raw_head,
+    stage_of,
+    unpack,
+    wake_at_of,
+)
 from schemas.topics import (
     CHANGELOG,
     CHURN_RISK,
@@ -199,7 +209,7 @@ class Fold:
                 with suppress(StateError):
                     after = self._advance(work, key, Elapsed(moved_by), self.clock).customer
                     if key not in work.dirty:
-                        work.dirty[key] = pack(after, self._fingerprint)
+                        self._keep(work, key, after, after)
         return True
 
     def close(self, work: Work) -> None:
@@ -217,20 +227,14 @@ class Fold:
         self._dirty = {}
         records, stages, quarantined = self._records, self._shard.stages, self._shard.quarantined
         for key in work.gone:
-            if key not in work.dirty:
-                before = records.pop(key, None)
-                if before is not None:
-                    stages[before[STAGE_AT]] -= 1
-        for key, value in work.dirty.items():
-            before = records.get(key)
-            if before is None:
-                if quarantined:
-                    quarantined.pop(key, None)
-                stages[value[STAGE_AT]] += 1
-            elif before[STAGE_AT] != value[STAGE_AT]:
-                stages[before[STAGE_AT]] -= 1
-                stages[value[STAGE_AT]] += 1
-            records[key] = value
+            if key not in work.dirty and records.pop(key, None) is not None:
+                stages[STUB] -= 1
+        records.update(work.dirty)
+        for stage, moved in work.moved.items():
+            stages[stage] += moved
+        if quarantined:
+            for key in work.dirty:
+                quarantined.pop(key, None)
         self._deadlines.tidy(self._entries)
 
     @property
@@ -272,7 +276,7 @@ class Fold:
         playbook = self._terms.playbook
         stub = advance(key.decode(), customer, Forget(asked.at), now=self.clock, playbook=playbook).customer
         if stub is not customer:
-            work.dirty[key] = pack(stub, self._fingerprint)
+            self._keep(work, key, customer, stub)
         work.changes.add(topics.name(CUSTOMER_HEALTH), Record(key, None))
         receipt = ErasureReceipt(key.decode(), instant(asked.at), known, topics.application_id)
         headers, body = headers_and_body(receipt)
@@ -296,7 +300,7 @@ class Fold:
         after = step.customer
         if after is customer or (customer is None and step.outcome is not _FOLDED):
             return step
-        work.dirty[key] = pack(after, self._fingerprint)
+        self._keep(work, key, customer, after)
         wake_at = wake_of(after)
         if wake_at != NEVER and (
             customer is None or wake_at < wake_of(customer) or isinstance(stimulus, Elapsed)
@@ -311,6 +315,16 @@ class Fold:
             headers, body = headers_and_body(step.health)
             work.changes.add(self._terms.topics.name(CUSTOMER_HEALTH), Record(key, body, headers))
         return step
+
+    def _keep(self, work: Work, key: bytes, before: Customer | None, after: Customer) -> None:
+        """This is the customer's state from now on; before: None where there was none."""
+        work.dirty[key] = pack(after, self._fingerprint)
+        stage = stage_of(after)
+        if before is None:
+            work.moved[stage] += 1
+        elif stage_of(before) != stage:
+            work.moved[stage_of(before)] -= 1
+            work.moved[stage] += 1
 
     def _emit(self, work: Work, key: bytes, trigger: ChurnRisk | WinBack) -> None:
         work.tally.triggers[trigger.rule, trigger.kind] += 1
@@ -361,7 +375,7 @@ class Fold:
 
     def _wake_of(self, key: bytes) -> int:
         value = self._packed(key)
-        return NEVER if value is None else raw_head(value)[1]
+        return NEVER if value is None else wake_at_of(value)
 
     def _packed(self, key: bytes) -> bytes | None:
         """The customer's state as the batch has left it so far."""
@@ -371,7 +385,7 @@ class Fold:
     def _entries(self) -> list[tuple[int, bytes]]:
         entries: list[tuple[int, bytes]] = []
         for key, value in self._records.items():
-            wake_at = raw_head(value)[1]
+            wake_at = wake_at_of(value)
             if wake_at != NEVER:
                 entries.append((wake_at, key))
         return entries

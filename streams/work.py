@@ -1,5 +1,6 @@
 """A batch as it is folded: on what terms, and what it comes to."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 from schemas.record import Fingerprint
@@ -40,17 +41,19 @@ class Work:
     wall: the wall clock (ms) when it began. budget: records and deadlines it may still take on.
     dirty: customers it has changed, each packed at once: a batch of them unpacked would outgrow the
     processor's cache, and few come twice in a batch. gone: those whose stub has been given up, unless
-    they came back. consumed: records taken, erasures among them. folded: records folded, by topic; the
-    plain case is counted apart, since it is nearly all of them.
+    they came back. moved: how many more or fewer customers are in each stage by it. consumed: records
+    taken, erasures among them. folded: records folded, by topic; the plain case is counted apart, since
+    it is nearly all of them.
     """
 
-    __slots__ = ("budget", "changes", "consumed", "dirty", "folded", "gone", "tally", "wall")
+    __slots__ = ("budget", "changes", "consumed", "dirty", "folded", "gone", "moved", "tally", "wall")
 
     def __init__(self, wall: int, budget: int) -> None:
         self.wall = wall
         self.budget = budget
         self.dirty: dict[bytes, bytes] = {}
         self.gone: list[bytes] = []
+        self.moved: Counter[int] = Counter()
         self.changes = Changes()
         self.tally = Tally()
         self.consumed = 0

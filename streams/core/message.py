@@ -4,6 +4,8 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final, Literal
 
+from mypy_extensions import i64
+
 from schemas.customer import NEVER, Customer, Firing, Purchases, wake_of
 from schemas.triggers import ChurnRisk, CustomerHealth, Level, MovedBy, Score, Value, WinBack
 from streams.core.firings import State
@@ -22,10 +24,10 @@ _MILLISECOND: Final = timedelta(milliseconds=1)
 _NO_RULE: Final = Rule()
 
 
-def instant(at: int) -> datetime:
+def instant(at: i64) -> datetime:
     """The instant `at` (ms since the epoch) as the wire writes it."""
     # By position: keywords would cost more than the sum.
-    return _EPOCH + timedelta(0, at // 1000, at % 1000 * 1000)
+    return _EPOCH + timedelta(0, int(at // 1000), int(at % 1000 * 1000))
 
 
 def since_epoch(moment: datetime) -> int:
