@@ -16,6 +16,7 @@ on which worker wrote it. There is no `subject`: it would put the customer into 
 import base64
 import json
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from hashlib import blake2b
 from re import compile as compile_pattern
 from typing import Final, Generic, NoReturn, TypeVar
@@ -87,8 +88,9 @@ class EventDecoder(Generic[E]):
                 return self._decode(value.decode())
             return self._with_headers(value, headers)
         except (ValueError, RecursionError) as error:
-            # from None: what msgspec says may quote the record.
-            raise _rejected(error, value) from None
+            rejected = _rejected(error, value)
+        # Outside of the handler, or what msgspec says would come along, and that may quote the record.
+        raise rejected
 
     def _with_headers(self, value: bytes, headers: Headers) -> E:
         attributes = dict(headers)
@@ -151,7 +153,8 @@ def decode_erasure(value: bytes) -> Erasure:
     try:
         return _decode_erasure(value.decode())
     except (ValueError, RecursionError) as error:
-        raise _rejected(error, value) from None
+        rejected = _rejected(error, value)
+    raise rejected
 
 
 def encode_event(event: Event | Erasure) -> bytes:
@@ -212,7 +215,8 @@ def decode_output(value: bytes, headers: Iterable[tuple[str, bytes | None]]) -> 
     try:
         return decode(value.decode())
     except (ValueError, RecursionError) as error:
-        raise _rejected(error, value) from None
+        rejected = _rejected(error, value)
+    raise rejected
 
 
 def _reject(reason: Reason, detail: str) -> Rejected:
@@ -224,10 +228,9 @@ def _text(attribute: bytes | None) -> str | None:
 
 
 def _from_base64(text: str) -> bytes:
-    try:
+    with suppress(ValueError):
         return base64.b64decode(text, validate=True)
-    except ValueError:
-        raise _reject("bad_value", "data_base64 is not base64") from None
+    raise _reject("bad_value", "data_base64 is not base64")
 
 
 def _rejected(error: Exception, value: bytes) -> Rejected:

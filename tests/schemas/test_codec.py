@@ -262,7 +262,7 @@ def test_refusal_quotes_nothing(case: str) -> None:
     """No part of a refused value stands in what is said about it."""
     error = refusal(TELLTALES[case])
     assert "jane" not in f"{error}{error.detail}{error.reason}"
-    assert error.__suppress_context__
+    assert error.__cause__ is error.__context__ is None
 
 
 def test_refusal_names_the_place() -> None:
