@@ -77,22 +77,24 @@ def crossing(silence: Silence, lapse_age_ms: i64, q: float, least: i64 = 0) -> i
     scale, shape, odds = silence.scale, silence.shape, silence.odds
     survives = exp(-shape * log1p(float(lapse_age_ms) / scale))
     reached = survives + odds
+    target = (survives + odds * (1.0 - q)) / q
+    due = lapse_age_ms
+    if target > 0.0:  # else everything has underflown: no closed form, so search all of it
+        guess = scale * expm1(-log(target) / shape)
+        if guess < float(lapse_age_ms):
+            due = ceil(guess)
+        # P(lapse) never falls: what holds of the millisecond before `due` holds of `least` too.
+        if (
+            least < due < lapse_age_ms
+            and reached / (exp(-shape * log1p(float(due) / scale)) + odds) >= q
+            and reached / (exp(-shape * log1p(float(due - 1) / scale)) + odds) < q
+        ):
+            return due
     if (
         least >= lapse_age_ms
         or reached / ((exp(-shape * log1p(float(least) / scale)) if least > 0 else 1.0) + odds) >= q
     ):
         return least
-    target = (survives + odds * (1.0 - q)) / q
-    if target <= 0.0:  # everything has underflown: no closed form, so search all of it
-        return _search(silence, lapse_age_ms, q, lapse_age_ms, least)
-    guess = scale * expm1(-log(target) / shape)
-    due: i64 = ceil(guess) if guess < float(lapse_age_ms) else lapse_age_ms
-    if (
-        least < due < lapse_age_ms
-        and reached / (exp(-shape * log1p(float(due) / scale)) + odds) >= q
-        and reached / (exp(-shape * log1p(float(due - 1) / scale)) + odds) < q
-    ):
-        return due
     return _search(silence, lapse_age_ms, q, due, least)
 
 

@@ -57,8 +57,10 @@ def fold(facet: Purchases | None, event: Ordered, *, now: i64, max_lateness: i64
             first_day_spend = _sum(first_day_spend, amount)
         if not day_orders:
             days += 1
-        first_at = min(first_at, at)
-        last_at = max(last_at, at)
+        if at < first_at:  # noqa: PLR1730 - min() and max() would make objects of the numbers
+            first_at = at
+        if at > last_at:  # noqa: PLR1730
+            last_at = at
     elif days and day == first_at // DAY:
         first_day_spend = _sum(first_day_spend, amount)
     spend = _sum(before.spend, amount)
