@@ -2,7 +2,10 @@
 
 from typing import Final, Literal, NamedTuple
 
+from mypy_extensions import i64
+
 from schemas.codec import Headers
+from schemas.customer import LONG_AGO
 from schemas.errors import Rejected
 from streams.core.stimuli import LoggedIn, Ordered, TicketStep
 
@@ -35,29 +38,51 @@ class SourceRecord:
         self.headers: Final = headers
 
 
-class CheckedIn:
+class Item:
+    """A record that intake has looked at. source, newest: its place, which the merge fills in: the index of
+    its topic, and that topic's running maximum with it (ms). A tuple for each would cost more than both."""
+
+    __slots__ = ("newest", "offset", "source")
+
+    def __init__(self, offset: i64) -> None:
+        self.offset: Final = offset
+        self.source: i64 = -1
+        self.newest: i64 = LONG_AGO
+
+
+class CheckedIn(Item):
     """A good record. key: the customer's id in UTF-8. record: as it came, should it still be refused."""
 
-    __slots__ = ("key", "offset", "record", "stimulus")
+    __slots__ = ("key", "record", "stimulus")
 
     def __init__(
-        self, key: bytes, stimulus: Ordered | LoggedIn | TicketStep, offset: int, record: SourceRecord
+        self, key: bytes, stimulus: Ordered | LoggedIn | TicketStep, offset: i64, record: SourceRecord
     ) -> None:
+        super().__init__(offset)
         self.key: Final = key
         self.stimulus: Final = stimulus
-        self.offset: Final = offset
         self.record: Final = record
 
 
-class Refused:
+class Refused(Item):
     """A record that becomes a dead letter; it still counts as consumed."""
 
-    __slots__ = ("offset", "record", "rejected")
+    __slots__ = ("record", "rejected")
 
-    def __init__(self, offset: int, record: SourceRecord, rejected: Rejected) -> None:
-        self.offset: Final = offset
+    def __init__(self, offset: i64, record: SourceRecord, rejected: Rejected) -> None:
+        super().__init__(offset)
         self.record: Final = record
         self.rejected: Final = rejected
+
+
+class Outside(Item):
+    """A record dated outside of what a bounded replay is about; counted, and nothing else."""
+
+    __slots__ = ("outcome",)
+
+    def __init__(self, offset: i64, outcome: Literal["before_begin", "after_end"]) -> None:
+        super().__init__(offset)
+        self.outcome: Final = outcome
 
 
 class Asked(NamedTuple):
@@ -66,18 +91,3 @@ class Asked(NamedTuple):
     offset: int
     key: bytes
     at: int
-
-
-class Outside(NamedTuple):
-    """A record dated outside of what a bounded replay is about; counted, and nothing else."""
-
-    offset: int
-    outcome: Literal["before_begin", "after_end"]
-
-
-Item = CheckedIn | Refused | Outside
-
-
-Merged = tuple[int, Item, int]
-"""One record in its place: the index of its topic, the record, and its topic's running maximum with it,
-ms since the epoch. A bare tuple: one is made and taken apart for every record."""

@@ -38,7 +38,7 @@ from schemas.topics import (
     WIN_BACK,
 )
 from schemas.triggers import ChurnRisk, MovedBy, WinBack
-from streams.checked import Asked, CheckedIn, Item, Merged, Outside, Refused
+from streams.checked import Asked, CheckedIn, Item, Outside, Refused
 from streams.commit import Record
 from streams.core.advance import advance
 from streams.core.message import instant, since_epoch
@@ -87,7 +87,7 @@ class Fold:
         self._dirty = work.dirty
         return work
 
-    def fold(self, taken: deque[Merged], limit: int, work: Work) -> bool:
+    def fold(self, taken: deque[Item], limit: int, work: Work) -> bool:
         """Fold at most `limit` of what was taken; False where settling what is due before used the
         budget up."""
         bounded = self._terms.end is not None
@@ -95,7 +95,8 @@ class Fold:
         left = min(limit, work.budget, len(taken))
         while left > 0 and work.budget > 0:
             left -= 1
-            source, item, newest = taken[0]
+            item = taken[0]
+            newest = item.newest
             if newest > self.clock:
                 # Live, an event dated ahead of us lets no more time pass than has passed; a replay owes
                 # the wall nothing, or it would say something else tomorrow.
@@ -106,6 +107,7 @@ class Fold:
                 elif watermark > self.clock:
                     self.clock = watermark
             taken.popleft()
+            source = item.source
             positions[source] = (item.offset + 1, newest)
             work.consumed += 1
             work.budget -= 1

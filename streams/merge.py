@@ -10,8 +10,10 @@ maximum can go in any case.
 from collections import deque
 from collections.abc import Sequence
 
+from mypy_extensions import i64
+
 from schemas.customer import LONG_AGO
-from streams.checked import CheckedIn, Item, Merged, Outside, SourceRecord
+from streams.checked import CheckedIn, Item, Outside, SourceRecord
 from streams.core.playbook import Playbook
 from streams.intake import CheckIn
 
@@ -19,7 +21,7 @@ SOURCES = 3
 STRETCH = 250
 """Records checked in, merged and folded in one go: what they turn into is then still at hand in the
 processor's cache, and the loop serves the other partitions in between."""
-_AFTER_ALL = (2**63, 0)
+_AFTER_ALL = (2**63 - 1, 0)
 
 
 class _Queue:
@@ -84,9 +86,9 @@ class Merge:
         """Whether nothing waits."""
         return not any(queue.batches for queue in self._queues)
 
-    def take(self, limit: int, ended: Sequence[bool]) -> list[Merged]:
+    def take(self, limit: int, ended: Sequence[bool]) -> list[Item]:
         """At most `limit` records in order. ended: for each topic, whether nothing is to come."""
-        taken: list[Merged] = []
+        taken: list[Item] = []
         while len(taken) < limit:
             first, bound = self._first(ended)
             if first < 0:
@@ -109,14 +111,15 @@ class Merge:
                 bound = min(bound, (self._queues[source].newest, source))
         return (first, bound) if place < bound else (-1, bound)
 
-    def _run(self, source: int, bound: tuple[int, int], limit: int, taken: list[Merged]) -> None:
+    def _run(self, source: int, bound: tuple[int, int], limit: int, taken: list[Item]) -> None:
         """Take of one topic while it comes before all others, within its stretch."""
         queue = self._queues[source]
-        head, newest = queue.head, queue.newest
+        head = queue.head
+        newest: i64 = queue.newest
         place = queue.place
         stop = min(len(head), place + limit - len(taken))
-        last, wins_ties = bound[0], source < bound[1]
-        append = taken.append
+        last: i64 = bound[0]
+        wins_ties = source < bound[1]
         while place < stop:
             item = head[place]
             if type(item) is CheckedIn:
@@ -126,8 +129,9 @@ class Merge:
                 here = newest
             if here > last or (here == last and not wins_ties):
                 break
-            newest = here
-            append((source, item, newest))
+            item.source = source
+            item.newest = newest = here
+            taken.append(item)
             place += 1
         queue.place = place
         queue.newest = newest

@@ -20,7 +20,7 @@ from schemas.customer import LONG_AGO
 from schemas.positions import PartitionRecord
 from schemas.record import PARTITION_KEY, pack_partition
 from schemas.topics import CHANGELOG, SOURCES
-from streams.checked import Asked, Merged
+from streams.checked import Asked, Item
 from streams.clock import monotonic, wall_ms
 from streams.commit import Changes, Record
 from streams.driver import TP, Batch, EndSight
@@ -283,7 +283,7 @@ class Partition:
         terms = self._terms
         begin = None if terms.run is None else terms.run.begin
         self._merge = Merge(self._fold.positions, check_in, terms.playbook, terms.end, begin)
-        self._taken: deque[Merged] = deque()
+        self._taken: deque[Item] = deque()
         self._held: set[int] = set()
         self._delivered = [offset for offset, _ in self._fold.positions]
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from schemas.customer import LONG_AGO
 from schemas.errors import Rejected
-from streams.checked import CheckedIn, Merged, Outside, Refused, SourceRecord
+from streams.checked import CheckedIn, Item, Outside, Refused, SourceRecord
 from streams.core.model import Model
 from streams.core.playbook import Playbook
 from streams.core.stimuli import LoggedIn
@@ -51,9 +51,9 @@ def records(source: int, *instants: int | None, first: int = 0) -> list[SourceRe
     ]
 
 
-def placed(taken: Sequence[Merged]) -> list[Placed]:
+def placed(taken: Sequence[Item]) -> list[Placed]:
     """What was taken, to compare."""
-    return [(source, item.offset, newest) for source, item, newest in taken]
+    return [(item.source, item.offset, item.newest) for item in taken]
 
 
 # ------------------------------------------------------------------------------------------- examples
@@ -74,7 +74,7 @@ def test_ties_go_purchases_logins_tickets() -> None:
     for source in (TICKETS, LOGINS, PURCHASES):
         merge.add(source, records(source, 5, 5), 2)
     expected = [PURCHASES, PURCHASES, LOGINS, LOGINS, TICKETS, TICKETS]
-    assert expected == [source for source, _, _ in merge.take(10, ENDED)]
+    assert expected == [item.source for item in merge.take(10, ENDED)]
 
 
 def test_a_late_record_goes_where_its_topic_stands() -> None:
@@ -130,8 +130,7 @@ def test_a_refused_record_goes_where_its_topic_stands() -> None:
     expected = [(PURCHASES, 0, 30), (PURCHASES, 1, 30), (LOGINS, 0, 40), (PURCHASES, 2, 50)]
     taken = merge.take(10, ENDED)
     assert expected == placed(taken)
-    _, second, _ = taken[1]
-    assert isinstance(second, Refused)
+    assert isinstance(taken[1], Refused)
 
 
 def test_what_is_dated_after_the_end_moves_nothing() -> None:
@@ -141,7 +140,7 @@ def test_what_is_dated_after_the_end_moves_nothing() -> None:
     merge.add(LOGINS, records(LOGINS, 99), 1)
     taken = merge.take(10, ENDED)
     assert [(PURCHASES, 0, 99), (PURCHASES, 1, 99), (PURCHASES, 2, 99), (LOGINS, 0, 99)] == placed(taken)
-    assert [CheckedIn, Outside, Outside, CheckedIn] == [type(item) for _, item, _ in taken]
+    assert [CheckedIn, Outside, Outside, CheckedIn] == [type(item) for item in taken]
 
 
 def test_what_is_dated_before_the_beginning_moves_nothing() -> None:
@@ -152,7 +151,7 @@ def test_what_is_dated_before_the_beginning_moves_nothing() -> None:
     taken = merge.take(10, ENDED)
     expected = [(PURCHASES, 0, LONG_AGO), (LOGINS, 0, 50), (PURCHASES, 1, 60)]
     assert [*expected, (PURCHASES, 2, 60), (PURCHASES, 3, 60)] == placed(taken)
-    outside = [item.outcome for _, item, _ in taken if isinstance(item, Outside)]
+    outside = [item.outcome for item in taken if isinstance(item, Outside)]
     assert ["before_begin", "before_begin", "after_end"] == outside
 
 
@@ -229,7 +228,7 @@ class Feed:
         self.sent = [0, 0, 0]
         self.offsets = [0, 0, 0]
         self.index_of: list[dict[int, int]] = [{}, {}, {}]
-        self.taken: list[Merged] = []
+        self.taken: list[Item] = []
 
     def deliver(self, source: int, count: int, markers: int) -> None:
         """The next records of a topic, then offsets without any."""
@@ -259,7 +258,7 @@ class Feed:
     @property
     def sequence(self) -> list[tuple[int, int, int]]:
         """What was taken, by index."""
-        return [(source, self.index_of[source][item.offset], newest) for source, item, newest in self.taken]
+        return [(item.source, self.index_of[item.source][item.offset], item.newest) for item in self.taken]
 
 
 @given(logs, deliveries, limits, st.one_of(st.none(), st.integers(0, 12)), st.integers(1, 5))
@@ -288,8 +287,8 @@ def test_a_merge_goes_on_where_another_stopped(topics: tuple[list[int | None], .
     taken = whole.taken[:stop]
     positions = [
         (
-            len([None for taken_of, _, _ in taken if taken_of == source]),
-            max([newest for taken_of, _, newest in taken if taken_of == source], default=LONG_AGO),
+            len([None for item in taken if item.source == source]),
+            max([item.newest for item in taken if item.source == source], default=LONG_AGO),
         )
         for source in range(3)
     ]
@@ -305,4 +304,4 @@ def test_running_maxima_only_grow(topics: tuple[list[int | None], ...]) -> None:
     """Over the merged sequence the running maximum never falls, so a clock that follows it never does."""
     feed = Feed(merge_of(), topics)
     feed.finish()
-    assert all(one <= other for one, other in pairwise([newest for _, _, newest in feed.taken]))
+    assert all(one <= other for one, other in pairwise([item.newest for item in feed.taken]))
