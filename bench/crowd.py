@@ -21,8 +21,9 @@ from schemas.events import Event, Purchase, SupportTicket
 from schemas.positions import PartitionRecord, SourcePosition
 from schemas.record import PARTITION_KEY, Fingerprint, pack, pack_partition
 from schemas.topics import CHANGELOG, DAY_MS, SOURCES
+from streams.changes import Changes, Record
 from streams.checked import CheckedIn, SourceRecord
-from streams.commit import Changes, Committer, Record
+from streams.commit import Committer
 from streams.core.advance import advance
 from streams.core.message import instant, since_epoch
 from streams.core.playbook import Playbook

@@ -26,8 +26,9 @@ from schemas.record import HEAD_SIZE, PARTITION_KEY, VERSION, pack_partition
 from schemas.topics import CHANGELOG
 from streams.app import build_app
 from streams.app import run as run_app
+from streams.changes import Changes, Record
 from streams.clock import wall_ms
-from streams.commit import Changes, Committer, Record
+from streams.commit import Committer
 from streams.compiled import in_use
 from streams.driver import TP, Batch, Source
 from streams.settings import Settings
@@ -158,7 +159,8 @@ class Totals:
         here = SourcePosition(batch.next_offset, LONG_AGO)
         position = PartitionRecord((here, _ELSEWHERE, _ELSEWHERE), wall_ms())
         changed.append(Record(PARTITION_KEY, pack_partition(position)))
-        changes = Changes({self._settings.topics.name(CHANGELOG): changed})
+        changes = Changes()
+        changes.topics[self._settings.topics.name(CHANGELOG)] = changed
         await self._committers[batch.partition].commit(changes)
         totals.update(state)
         if self._progress.end(len(batch.records)):

@@ -11,7 +11,6 @@ partition's changelog since: else another worker took it over, and the broker co
 
 from asyncio import Future
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
@@ -25,14 +24,13 @@ from aiokafka.errors import (
 )
 from aiokafka.producer import sender
 from aiokafka.producer.message_accumulator import BatchBuilder
-from msgspec import Struct
-from msgspec.structs import replace
 
 from schemas.codec import HeaderList
 from schemas.errors import BrokerUnreachable, Fatal, Fenced, WinbackError
 from schemas.record import PARTITION_KEY
 from schemas.topics import CHANGELOG
 from streams.changelog import ChangelogReader, Moved
+from streams.changes import Changes, Record
 from streams.connection import client_arguments, start, stop, translated
 from streams.settings import Settings
 
@@ -44,25 +42,6 @@ tried again after so long. They take it a millisecond or two; aiokafka would wai
 
 # There is no argument for it. Only what tries to begin a transaction reads it.
 sender.BACKOFF_OVERRIDE = MARKERS_SECONDS
-
-
-class Record(Struct, frozen=True, gc=False):
-    """One record to write. value None: a tombstone."""
-
-    key: bytes | None
-    value: bytes | None
-    headers: HeaderList = []
-
-
-@dataclass(slots=True)
-class Changes:
-    """What a batch did, by topic, each in the order in which it happened."""
-
-    topics: dict[str, list[Record]] = field(default_factory=dict)
-
-    def add(self, topic: str, record: Record) -> None:
-        """Append a record."""
-        self.topics.setdefault(topic, []).append(record)
 
 
 class Committer:
@@ -144,7 +123,7 @@ class Committer:
     def _stamp(self, changes: Changes) -> None:
         records = changes.topics.get(self._changelog)
         if self.stamp and records and records[-1].key == PARTITION_KEY:
-            records[-1] = replace(records[-1], headers=self.stamp)
+            records[-1] = Record(PARTITION_KEY, records[-1].value, self.stamp)
 
     async def _start_anew(self) -> None:
         """Fence once more; Fenced where somebody has written to the changelog in between."""
@@ -209,7 +188,10 @@ def _fill(batch: BatchBuilder, first: Record, left: Iterator[Record]) -> Record 
     # is called for every record that is written.
     append, count = batch._builder.append, 0  # noqa: SLF001
     record: Record | None = first
-    while record is not None and append(count, None, record.key, record.value, record.headers) is not None:
+    while record is not None:
+        headers = list(record.headers)
+        if append(count, None, record.key, record.value, headers) is None:
+            break
         count += 1
         record = next(left, None)
     batch._relative_offset = count  # noqa: SLF001

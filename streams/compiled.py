@@ -26,6 +26,7 @@ MODULES: Final = (
     "schemas.layout",
     "schemas.record",
     "schemas.ring",
+    "streams.changes",
     "streams.checked",
     "streams.core.advance",
     "streams.core.draft",

@@ -38,8 +38,8 @@ from schemas.topics import (
     WIN_BACK,
 )
 from schemas.triggers import ChurnRisk, MovedBy, WinBack
+from streams.changes import Record
 from streams.checked import Asked, CheckedIn, Item, Outside, Refused
-from streams.commit import Record
 from streams.core.advance import advance
 from streams.core.message import instant, since_epoch
 from streams.core.step import Outcome, Step

@@ -20,9 +20,9 @@ from schemas.customer import LONG_AGO
 from schemas.positions import PartitionRecord
 from schemas.record import PARTITION_KEY, pack_partition
 from schemas.topics import CHANGELOG, SOURCES
+from streams.changes import Changes, Record
 from streams.checked import Asked, Item
 from streams.clock import monotonic, wall_ms
-from streams.commit import Changes, Record
 from streams.driver import TP, Batch, EndSight
 from streams.fold import SOURCE_NAMES, Fold
 from streams.intake import CHECK_IN

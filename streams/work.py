@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from schemas.record import Fingerprint
 from schemas.topics import SOURCES, Topics
-from streams.commit import Changes
+from streams.changes import Changes
 from streams.core.playbook import Playbook
 from streams.metrics import Tally
 from streams.run import Run

@@ -9,7 +9,8 @@ from aiokafka import AIOKafkaProducer
 from agents.topics import create_topics
 from schemas.errors import Fatal, Fenced
 from schemas.topics import CHANGELOG, CHURN_RISK, WIN_BACK
-from streams.commit import BATCH_BYTES, Changes, Committer, Record
+from streams.changes import Changes, Record
+from streams.commit import BATCH_BYTES, Committer
 from tests.kafka.scene import Scene, scene_of
 
 PARTITION = 1

@@ -13,8 +13,9 @@ from prometheus_client import CollectorRegistry
 from schemas.errors import Fatal, Gap, StateError, TopicsError
 from schemas.record import PARTITION_KEY
 from schemas.topics import CHANGELOG, LOGINS, PURCHASES, SOURCES, TopicSpec
+from streams.changes import Changes, Record
 from streams.clock import monotonic, wall_ms
-from streams.commit import Changes, Committer, Record
+from streams.commit import Committer
 from streams.driver import TP, EndSight
 from streams.metrics import Metrics
 from streams.playbook_file import load_playbook

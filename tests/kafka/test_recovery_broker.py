@@ -14,7 +14,8 @@ from schemas.errors import Fenced
 from schemas.positions import PartitionRecord, SourcePosition
 from schemas.record import PARTITION_KEY, Fingerprint, pack, pack_partition
 from schemas.topics import CHANGELOG
-from streams.commit import Changes, Committer, Record
+from streams.changes import Changes, Record
+from streams.commit import Committer
 from streams.settings import Settings
 from streams.tables import Shard, load
 

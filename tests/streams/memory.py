@@ -16,8 +16,8 @@ from schemas.positions import PartitionRecord, SourcePosition
 from schemas.record import PARTITION_KEY, unpack, unpack_partition
 from schemas.topics import CHANGELOG, CHURN_RISK, DEAD_LETTERS, SOURCES, WIN_BACK, Topics, TopicSpec
 from schemas.triggers import Trigger
+from streams.changes import Changes
 from streams.checked import Asked, SourceRecord
-from streams.commit import Changes
 from streams.core.message import since_epoch
 from streams.core.playbook import Playbook
 from streams.driver import TP, Batch, EndSight, Lease
