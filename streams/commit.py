@@ -10,7 +10,6 @@ partition's changelog since: else another worker took it over, and the broker co
 """
 
 from asyncio import Future
-from collections.abc import Iterable, Iterator
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
@@ -23,7 +22,6 @@ from aiokafka.errors import (
     UnknownError,
 )
 from aiokafka.producer import sender
-from aiokafka.producer.message_accumulator import BatchBuilder
 
 from schemas.codec import HeaderList
 from schemas.errors import BrokerUnreachable, Fatal, Fenced, WinbackError
@@ -31,7 +29,9 @@ from schemas.record import PARTITION_KEY
 from schemas.topics import CHANGELOG
 from streams.changelog import ChangelogReader, Moved
 from streams.changes import Changes, Record
+from streams.clock import wall_ms
 from streams.connection import client_arguments, start, stop, translated
+from streams.record_writer import seal, write_batch
 from streams.settings import Settings
 
 BATCH_BYTES = 900_000
@@ -66,7 +66,6 @@ class Committer:
             **client_arguments(self._settings),
             transactional_id=f"{self._settings.application_id}-{self._partition}",
             transaction_timeout_ms=round(self._settings.transaction_timeout_seconds * 1000),
-            max_batch_size=BATCH_BYTES,
             max_request_size=8 * 1024 * 1024,
             linger_ms=0,
         )
@@ -146,18 +145,14 @@ class Committer:
             raise Fenced(f"partition {partition} was taken over by another worker while this one was idle")
 
     async def _send(
-        self, producer: AIOKafkaProducer, topic: str, records: Iterable[Record], sent: list[Future[Any]]
+        self, producer: AIOKafkaProducer, topic: str, records: list[Record], sent: list[Future[Any]]
     ) -> None:
-        left = iter(records)
-        record = next(left, None)
-        while record is not None:
-            batch = producer.create_batch()
-            unfit = _fill(batch, record, left)
-            if unfit is record:
-                raise Fatal(f"a record for {topic} is larger than {BATCH_BYTES} bytes")
-            batch.close()
+        place = 0
+        while place < len(records):
+            data, count = write_batch(records, place, BATCH_BYTES)
+            place += count
+            batch = _Batch(data, count, wall_ms())
             sent.append(await producer.send_batch(batch, topic, partition=self._partition))
-            record = unfit
 
     def _meaning(self, error: KafkaError) -> WinbackError:
         if isinstance(error, ProducerFenced | InvalidProducerEpoch):
@@ -182,20 +177,39 @@ class _Forgotten(Exception):
     """The broker has forgotten the transactional id; nothing of the transaction was written."""
 
 
-def _fill(batch: BatchBuilder, first: Record, left: Iterator[Record]) -> Record | None:
-    """Put `first` and those after it into the batch; the one that did not fit, None at their end."""
-    # Straight into the compiled builder: what aiokafka wraps around it takes longer than itself, and it
-    # is called for every record that is written.
-    append, count = batch._builder.append, 0  # noqa: SLF001
-    record: Record | None = first
-    while record is not None:
-        headers = list(record.headers)
-        if append(count, None, record.key, record.value, headers) is None:
-            break
-        count += 1
-        record = next(left, None)
-    batch._relative_offset = count  # noqa: SLF001
-    return record
+class _Batch:
+    """A batch of ours in the place of aiokafka's BatchBuilder: all that its producer calls of one that is
+    complete (MessageBatch and MessageAccumulator in aiokafka/producer/message_accumulator.py)."""
+
+    def __init__(self, data: bytearray, count: int, timestamp: int) -> None:
+        self._data = data
+        self._count = count
+        self._timestamp = timestamp
+
+    def record_count(self) -> int:
+        """By so much the sequence numbers go on."""
+        return self._count
+
+    def close(self) -> None:
+        """It has never been open."""
+
+    def closed(self) -> bool:
+        """It waits for no other record."""
+        return True
+
+    def _set_producer_state(self, producer_id: int, producer_epoch: int, base_sequence: int) -> None:
+        """Called before the first attempt alone: whatever is tried again must be the same bytes."""
+        seal(
+            self._data,
+            self._count,
+            self._timestamp,
+            producer=producer_id,
+            producer_epoch=producer_epoch,
+            sequence=base_sequence,
+        )
+
+    def _build(self) -> bytearray:
+        return self._data
 
 
 def _reason(producer: AIOKafkaProducer, told: Exception) -> KafkaError | None:

@@ -54,6 +54,7 @@ MODULES: Final = (
     "streams.intake",
     "streams.merge",
     "streams.record_batches",
+    "streams.record_writer",
     "streams.source_records",
     "streams.timers",
     "streams.work",
