@@ -21,7 +21,7 @@ from msgspec.structs import replace
 from bench.bars import picture
 from bench.catalogue import ENGINES, Engine, Job, forget_settings
 from bench.children import run
-from bench.command import bootstrap_option, enter, kafka, say
+from bench.command import bootstrap_option, enter, gathering, kafka, say
 from bench.input import Size
 from bench.kept import KEPT, keep
 from bench.provenance import provenance
@@ -103,7 +103,7 @@ def main() -> int:
     made = provenance()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="winback-bench-")))
-        broker = stack.enter_context(kafka(arguments.bootstrap, say))
+        broker = stack.enter_context(kafka(arguments.bootstrap, say, gathering()))
         bench = Bench(broker.bootstrap, plan, folder, say, broker_processes=broker.processes)
         results = run(bench.run())
         report = Report(

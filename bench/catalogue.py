@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 
 from bench.input import Size
 from bench.kept import ROOT
+from bench.peers.announce import FINISHED, STARTED
 from bench.peers.jobs import Summary, pack
 from bench.programs import java_of_peers, python_of_peers
 from bench.provenance import compiled
@@ -96,6 +97,14 @@ def _winback(order: Order) -> Command:
     environment |= variables_of(order.settings)
     worker = [sys.executable, "-m", "agents", "worker", "--until-done"]
     return Command(worker, environment, started="opened", finished="replay_finished")
+
+
+def _crew(workers: int) -> Callable[[Order], Command]:
+    def command(order: Order) -> Command:
+        words = [sys.executable, "-m", "bench.crew", str(workers)]
+        return replace(_winback(order), words=words, started=STARTED, finished=FINISHED)
+
+    return command
 
 
 def _faust(*more: str) -> Callable[[Order], Command]:
@@ -191,6 +200,7 @@ def _streams(name: str, words: str, guarantee: str, threads: int, cache_megabyte
 
 ENGINES: Final = (
     Engine("winback", "exactly once, defaults", _JOBS, _winback, _of_winback, own_alerts=True),
+    Engine("winback 2", "exactly once, 2 workers", ("retention",), _crew(2), _of_winback, own_alerts=True),
     Engine("faust", "at least once, defaults", _JOBS, _faust(), _of_faust, prefix=True),
     Engine("faust tuned", "at least once, bytes, linger", _JOBS, _faust("--tuned"), _in_bytes, prefix=True),
     Engine("quixstreams", "at least once, defaults", _JOBS, _quix(), _of_quix),

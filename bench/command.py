@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 import orjson
 
-from agents.brokers import Broker, first_of, for_tests
+from agents.brokers import ApacheKafka, Broker, DockerKafka, first_of, for_tests
 from agents.clients import quiet_client_logs
 from bench.kept import KEPT, keep
 from bench.usage import cpu_seconds_of, descendants
@@ -35,6 +35,15 @@ class Kafka:
     def cpu_seconds(self) -> float:
         """What it has taken so far; nan where that cannot be told."""
         return cpu_seconds_of(self.processes) if self.processes else math.nan
+
+
+GATHER_MS: Final = "3000"
+"""How long the broker waits for a second worker before it gives all partitions to the first."""
+
+
+def gathering() -> list[Broker]:
+    """Brokers that wait for a group to gather."""
+    return [ApacheKafka(properties={"group.initial.rebalance.delay.ms": GATHER_MS}), DockerKafka()]
 
 
 def tell(line: str) -> None:

@@ -5,7 +5,7 @@ engine writes, its changelog and its triggers, is readable by a consumer that re
 looked at from the moment on at which it says that the last record is folded, every 20 ms, until it
 has ended; the first look that saw the final offsets counts. So nobody is faster for committing late.
 For who writes nothing it stops with the last record.
-CPU seconds are those between these two instants, of the engine's process and of the broker's.
+CPU seconds are those between these two instants, of the engine's processes and of the broker's.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from agents.clients import reader
 from bench.catalogue import Command
 from bench.children import child
 from bench.peers.announce import SERVING, VERSIONS
-from bench.usage import Usage, cpu_seconds_of, usage_of
+from bench.usage import Usage, cpu_seconds_of, usage_with_children
 from streams.clock import monotonic
 from streams.connection import admin
 from streams.settings import Settings
@@ -63,6 +63,7 @@ class _Seen:
     last_folded: "_Look | None" = None
     cpu_at_start: float = 0.0
     broker_at_start: float = 0.0
+    peak_megabytes: float = 0.0
     versions: dict[str, str] = field(default_factory=dict)
     tail: list[str] = field(default_factory=list)
 
@@ -116,15 +117,19 @@ async def _listen(process: Process, command: Command, watched: Watched, seen: _S
         said: dict[str, Any] = {}
         with suppress(msgspec.DecodeError):
             said = _decode(line)
+        if "event" in said:
+            # Of several processes one may end before the others.
+            used = usage_with_children(process.pid)
+            seen.peak_megabytes = max(seen.peak_megabytes, used.peak_megabytes)
         match said.pop("event", None):
             case command.started if seen.began is None:
                 seen.began = at
-                seen.cpu_at_start = usage_of(process.pid).cpu_seconds
+                seen.cpu_at_start = usage_with_children(process.pid).cpu_seconds
                 seen.broker_at_start = cpu_seconds_of(watched.broker)
                 seen.started.set()
             case command.finished:
                 broker = cpu_seconds_of(watched.broker)
-                seen.last_folded = _Look(at, {}, usage_of(process.pid), broker)
+                seen.last_folded = _Look(at, {}, usage_with_children(process.pid), broker)
                 seen.finished.set()
             case event if event == VERSIONS:
                 seen.versions |= said
@@ -179,7 +184,7 @@ async def _look(
     process: Process, watched: Watched, consumer: AIOKafkaConsumer, places: list[TopicPartition]
 ) -> _Look:
     ends = await consumer.end_offsets(places) if places else {}
-    return _Look(monotonic(), ends, usage_of(process.pid), cpu_seconds_of(watched.broker))
+    return _Look(monotonic(), ends, usage_with_children(process.pid), cpu_seconds_of(watched.broker))
 
 
 def _figures(seen: _Seen, last_folded: _Look, looks: Sequence[_Look]) -> Figures:
@@ -194,5 +199,5 @@ def _figures(seen: _Seen, last_folded: _Look, looks: Sequence[_Look]) -> Figures
         seconds=last.at - seen.began,
         cpu_seconds=max(0.0, used - seen.cpu_at_start),
         broker_cpu_seconds=last.broker - seen.broker_at_start,
-        peak_megabytes=max(look.used.peak_megabytes for look in looks),
+        peak_megabytes=max(seen.peak_megabytes, *(look.used.peak_megabytes for look in looks)),
     )

@@ -21,11 +21,10 @@ from typing import Any
 
 from rich.progress import Progress
 
-from agents.brokers import ApacheKafka, DockerKafka
 from agents.console import progress_bar
 from agents.produce import send_records
 from bench.children import run
-from bench.command import Kafka, conclude, enter, kafka, options_of_pictures
+from bench.command import Kafka, conclude, enter, gathering, kafka, options_of_pictures
 from bench.crowd import FUTURE_DAYS, Member, goes_on, sample, write
 from bench.installation import installation
 from bench.kept import PICTURES, keep
@@ -52,8 +51,6 @@ TWO_BAR = 1.1
 REPEATED = 100_000
 """The size that others are compared with. Up to here a run is short, and done several times."""
 SETTLE_SECONDS = 10.0
-GATHER_MS = "3000"
-"""How long the broker waits for a second worker before it gives all partitions to the first."""
 
 
 # ------------------------------------------------------------------------------------- awake
@@ -324,8 +321,7 @@ def main() -> int:
     options_of_pictures(parser, "the picture")
     arguments = parser.parse_args()
     made = provenance(arguments.note)
-    gathering = {"group.initial.rebalance.delay.ms": GATHER_MS}
-    with kafka(arguments.bootstrap, brokers=[ApacheKafka(properties=gathering), DockerKafka()]) as broker:
+    with kafka(arguments.bootstrap, brokers=gathering()) as broker:
         result = run(bench(broker, arguments, made))
     if arguments.draw:
         draw(result)

@@ -21,7 +21,8 @@ class Usage(NamedTuple):
 
 
 class Stat(NamedTuple):
-    """Of a process's /proc/PID/stat: what it runs, who has started it, and its CPU seconds."""
+    """Of a process's /proc/PID/stat: what it runs, who has started it, and its CPU seconds, with those of
+    its children that have ended."""
 
     name: str
     parent: int
@@ -41,6 +42,12 @@ def usage_of(process: int) -> Usage:
         kilobytes = int(memory.split(maxsplit=1)[0]) if memory else 0
         return Usage(spent, kilobytes / _KILOBYTES_A_MEGABYTE)
     return Usage(0.0, 0.0)
+
+
+def usage_with_children(process: int) -> Usage:
+    """Of a process and all that it has started, as far as they run or it has seen them end."""
+    family = [usage_of(each) for each in (process, *descendants(process))]
+    return Usage(sum(each.cpu_seconds for each in family), sum(each.peak_megabytes for each in family))
 
 
 def cpu_seconds_of(processes: Iterable[int]) -> float:
@@ -74,8 +81,7 @@ def parsed(stat: str) -> Stat:
     # The name, in brackets, may hold blanks and brackets of its own.
     head, _, rest = stat.rpartition(")")
     _, parent, *fields = rest.split()
-    user, system = fields[9:11]
-    ticks = int(user) + int(system)
+    ticks = sum(map(int, fields[9:13]))
     return Stat(head.partition("(")[2], int(parent), ticks / os.sysconf("SC_CLK_TCK"))
 
 
