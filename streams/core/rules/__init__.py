@@ -16,7 +16,8 @@ from streams.core.rules.support import sla_breach
 from streams.core.rules.winback import winback_1, winback_2, winback_3
 
 SILENCE_RULES: Final = (second_order_due, silent_for, risk_medium, risk_high)
-"""The cheapest to answer first: the others may then be spared."""
+"""Asked each for itself, and all at once, for the earliest alone, by lapse.first_of_silence: a new one goes
+there too."""
 LAPSED_RULES: Final = (winback_1, winback_2, winback_3)
 """Never before the lapse age, so nobody asks them before the lapse itself has been settled."""
 SUPPORT_RULES: Final = (sla_breach,)

@@ -3,10 +3,15 @@
 import dataclasses
 
 import pytest
+from hypothesis import given, settings
 
+from streams.core.firings import History
 from streams.core.playbook import DAY, HOUR, Playbook, Risk, SecondOrderDue, SilentFor
+from streams.core.rules import SILENCE_RULES
+from streams.core.rules.lapse import Spell, first_of_silence
 from tests.streams.core.definitions import first_instant, p_lapse
-from tests.streams.core.world import MODEL, START, World, login, order, refund, seen, ticket
+from tests.streams.core.strategies import lives, playbooks
+from tests.streams.core.world import MODEL, START, Event, World, login, order, refund, seen, ticket
 
 HALF_YEAR = 182 * DAY
 MEDIUM, HIGH = "risk_medium", "risk_high"
@@ -33,6 +38,27 @@ AT_60, AT_80 = crossing(0.6), crossing(0.8)
 def only(**rules: object) -> Playbook:
     """The playbook of this module with these changes."""
     return dataclasses.replace(RISK, **rules)  # type: ignore[arg-type]
+
+
+@given(playbooks(), lives())
+@settings(max_examples=200)
+def test_the_first_of_all_is_the_earliest_that_any_of_them_answers(
+    playbook: Playbook, events: list[Event]
+) -> None:
+    """Or the lapse; though it asks each only whether it comes before the others."""
+    customer = seen(playbook, events).customer
+    assert customer is not None
+    if customer.purchases is None or not customer.purchases.days:
+        return
+    history = History(customer.firings)
+    spell = Spell(customer.purchases, playbook, customer.lapsed_day)
+    if spell.lapsed:
+        return
+    dues = [rule(spell, history, playbook) for rule in SILENCE_RULES]
+    expected = min([spell.lapse_at, *(due.at for due in dues if due is not None)])
+    assert expected == first_of_silence(
+        Spell(customer.purchases, playbook, customer.lapsed_day), history, playbook
+    )
 
 
 def test_the_published_crossing_is_reached() -> None:
