@@ -50,11 +50,6 @@ def hash_at(entries: bytes, place: i64) -> i64:
     return read_i64_be(entries, place)
 
 
-def instants_of(entries: bytes) -> list[int]:
-    """The instants of events other than orders, ascending."""
-    return [instant_at(entries, place) for place in range(0, len(entries), EVENT_SIZE)]
-
-
 def _write_instant(out: BytesWriter, at: i64) -> None:
     shift: i64 = 40
     while shift >= 0:

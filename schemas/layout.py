@@ -10,7 +10,7 @@ was never written raises ValueError or IndexError, which schemas/record.py turns
 
 from typing import Final
 
-from librt.strings import BytesWriter, read_f64_be, read_i64_be, write_f64_be, write_i64_be
+from librt.strings import BytesWriter, read_f64_be, write_f64_be
 from mypy_extensions import i64
 
 from schemas.customer import NEVER
@@ -38,15 +38,30 @@ def write_float(out: BytesWriter, number: float) -> None:
     write_f64_be(out, number)
 
 
-def write_hash(out: BytesWriter, number: i64) -> None:
-    """64 bits that mean nothing as a number."""
-    write_i64_be(out, number)
-
-
 def write_bytes(out: BytesWriter, content: bytes) -> None:
     """Bytes, with their length."""
     write_number(out, len(content))
     out.write(content)
+
+
+def read_number(value: bytes, at: i64) -> tuple[i64, i64]:
+    """The number that begins at `at`, and where it ends.
+
+    Raises ValueError where the bytes end before it, or where it takes more than 63 bits: that is less
+    than Kafka's own records allow, more than any clock or size needs, and what a native integer holds
+    before the sign is told apart.
+    """
+    number: i64 = 0
+    shift: i64 = 0
+    while True:
+        if at >= len(value) or shift > 56:
+            raise ValueError
+        byte: i64 = value[at]
+        at += 1
+        number |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return (number >> 1) ^ -(number & 1), at
+        shift += 7
 
 
 class Reader:
@@ -60,20 +75,8 @@ class Reader:
 
     def read_number(self) -> i64:
         """See write_number."""
-        value, at = self._value, self._at
-        byte: i64 = value[at]
-        at += 1
-        found = byte & 127
-        shift: i64 = 7
-        while byte >= 128:
-            if shift > 56:
-                raise ValueError("too long a number")
-            byte = value[at]
-            at += 1
-            found |= (byte & 127) << shift
-            shift += 7
-        self._at = at
-        return -(found + 1 >> 1) if found & 1 else found >> 1
+        number, self._at = read_number(self._value, self._at)
+        return number
 
     def read_count(self) -> i64:
         """How many of something follow, of which each takes a byte at least."""
@@ -92,12 +95,6 @@ class Reader:
         at = self._at
         self._at = at + 8
         return read_f64_be(self._value, at)
-
-    def read_hash(self) -> i64:
-        """See write_hash."""
-        at = self._at
-        self._at = at + 8
-        return read_i64_be(self._value, at)
 
     def read_bytes(self) -> bytes:
         """See write_bytes."""

@@ -19,6 +19,7 @@ from librt.strings import read_i16_be, read_i32_be, read_i64_be
 from mypy_extensions import i64
 
 from schemas.codec import HeaderList
+from schemas.layout import read_number
 from streams.metrics import QuarantineReason
 
 # Where the header's fields stand. Left out: leader epoch, checksum, producer epoch, base sequence.
@@ -223,12 +224,12 @@ def salvage(batch: Batch) -> tuple[list[Salvaged], int]:
 
 def _record(body: bytes, at: i64, base: int, *, sound: bool) -> tuple[Salvaged, i64]:
     """The record at `at`, and where the next one begins; ValueError where that cannot be."""
-    length, at = varint(body, at)
+    length, at = read_number(body, at)
     end = at + length
     if length <= 0 or end > len(body):
         raise ValueError
-    _, at = varint(body, at + 1)  # the byte of attributes means nothing; then the timestamp
-    delta, at = varint(body, at)
+    _, at = read_number(body, at + 1)  # the byte of attributes means nothing; then the timestamp
+    delta, at = read_number(body, at)
     key, at = nullable_bytes(body, at, end)
     value, at = nullable_bytes(body, at, end)
     unreadable: QuarantineReason | None = None
@@ -246,7 +247,7 @@ def _record(body: bytes, at: i64, base: int, *, sound: bool) -> tuple[Salvaged, 
 
 def headers(body: bytes, at: i64, end: i64) -> HeaderList:
     """The headers of a record that ends at `end`; UnicodeDecodeError or ValueError where they are none."""
-    count, at = varint(body, at)
+    count, at = read_number(body, at)
     found: HeaderList = []
     for _ in range(count):
         name, at = nullable_bytes(body, at, end)
@@ -261,31 +262,12 @@ def headers(body: bytes, at: i64, end: i64) -> HeaderList:
 
 def nullable_bytes(body: bytes, at: i64, end: i64) -> tuple[bytes | None, i64]:
     """Bytes preceded by their size, None for a negative one, and where they end; ValueError after `end`."""
-    size, at = varint(body, at)
+    size, at = read_number(body, at)
     if size < 0:
         return None, at
     if at + size > end:
         raise ValueError
     return body[at : at + size], at + size
-
-
-def varint(body: bytes, at: i64) -> tuple[i64, i64]:
-    """A zigzag-coded number, and where it ends; ValueError where it takes more than 63 bits.
-
-    That is less than Kafka allows, more than any clock or size needs, and what a native integer holds
-    before the sign is told apart.
-    """
-    value: i64 = 0
-    shift: i64 = 0
-    while True:
-        if at >= len(body) or shift > 56:
-            raise ValueError
-        byte: i64 = body[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return (value >> 1) ^ -(value & 1), at
-        shift += 7
 
 
 def _is_abort(batch: Batch) -> bool:

@@ -18,8 +18,9 @@ from aiokafka.structs import TopicPartition
 from mypy_extensions import i64
 
 from schemas.codec import Headers
+from schemas.layout import read_number
 from streams.checked import SourceRecord
-from streams.record_batches import Batch, Transactions, batches, headers, nullable_bytes, varint
+from streams.record_batches import Batch, Transactions, batches, headers, nullable_bytes
 
 _NO_HEADERS: Final[Headers] = ()
 
@@ -107,12 +108,12 @@ def _records(tp: TopicPartition, batch: Batch, position: int) -> list[SourceReco
     size: i64 = len(body)
     found: list[SourceRecord] = []
     for _ in range(batch.count):
-        length, at = varint(body, at)
+        length, at = read_number(body, at)
         end = at + length
         if end > size or body[at]:  # a record has no attributes yet
             raise ValueError
-        timestamp_delta, at = varint(body, at + 1)
-        offset_delta, at = varint(body, at)
+        timestamp_delta, at = read_number(body, at + 1)
+        offset_delta, at = read_number(body, at)
         key, at = nullable_bytes(body, at, end)
         value, at = nullable_bytes(body, at, end)
         its_headers: Headers = _NO_HEADERS
