@@ -17,7 +17,6 @@ from types import MappingProxyType
 from typing import Final
 
 import msgspec
-from aiokafka.structs import ConsumerRecord
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 
@@ -25,7 +24,7 @@ from schemas.codec import headers_and_body
 from schemas.events import Purchase
 from schemas.topics import PURCHASES
 from streams import metrics
-from streams.checked import CheckedIn
+from streams.checked import CheckedIn, SourceRecord
 from streams.core.advance import advance
 from streams.core.lifecycle import LABELS, TRANSITIONS, Signal, Stage
 from streams.core.step import Step
@@ -277,21 +276,16 @@ def _earlier() -> Iterator[Ordered]:
         yield Ordered(_milliseconds(at), hash_of(f"event {day}"), hash_of(f"order {day}"), 4990)
 
 
-def _record(purchase: str) -> ConsumerRecord:
+def _record(purchase: str) -> SourceRecord:
     """The purchase as a record of its topic, written when it happened."""
     event = msgspec.json.decode(purchase, type=Purchase)
-    return ConsumerRecord(
+    return SourceRecord(
         topic=PURCHASES.name,
         partition=0,
         offset=0,
         timestamp=_milliseconds(event.occurred_at),
-        timestamp_type=0,
         key=event.customer_id.encode(),
         value=purchase.encode(),
-        checksum=None,
-        serialized_key_size=-1,
-        serialized_value_size=-1,
-        headers=(),
     )
 
 
