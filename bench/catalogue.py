@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from bench.crew import DONE, OPENED, WORKER
 from bench.input import Size
 from bench.kept import ROOT
 from bench.peers.announce import FINISHED, STARTED
@@ -95,8 +96,7 @@ def _winback(order: Order) -> Command:
     if order.job == "total":
         return Command([sys.executable, "-m", "bench.totals", *order.options()], environment)
     environment |= variables_of(order.settings)
-    worker = [sys.executable, "-m", "agents", "worker", "--until-done"]
-    return Command(worker, environment, started="opened", finished="replay_finished")
+    return Command(WORKER, environment, started=OPENED, finished=DONE)
 
 
 def _crew(workers: int) -> Callable[[Order], Command]:

@@ -15,6 +15,7 @@ from typing import Any, Final
 from bench.children import child, run
 from bench.peers.announce import FINISHED, SERVING, STARTED, say
 
+WORKER: Final = (sys.executable, "-m", "agents", "worker", "--until-done")
 OPENED: Final = "opened"
 DONE: Final = "replay_finished"
 ALONE: Final = "others go on"
@@ -23,7 +24,6 @@ ALONE: Final = "others go on"
 
 async def crew(workers: int) -> int:
     """Run them to their end; the first exit code that is not 0, or 0."""
-    words = [sys.executable, "-m", "agents", "worker", "--until-done"]
     # Each serves its views, on a port that is free.
     environment = {**os.environ, "WINBACK_HTTP_PORT": "0"}
     left = workers
@@ -49,7 +49,7 @@ async def crew(workers: int) -> int:
             return await process.wait()
 
         started = [
-            await stack.enter_async_context(child(words, environment, stdout=PIPE, stderr=STDOUT))
+            await stack.enter_async_context(child(WORKER, environment, stdout=PIPE, stderr=STDOUT))
             for _ in range(workers)
         ]
         codes = await asyncio.gather(*map(listen, started))
