@@ -33,7 +33,6 @@ spell's day."""
 _SPELL: Final = int(Family.SPELL)
 _SUPPORT: Final = int(Family.SUPPORT)
 _LOGINS: Final = int(Family.LOGINS)
-_FAMILIES: Final = (_SPELL, _SUPPORT, _LOGINS)
 _FOLDED: Final = Outcome.FOLDED
 _OPEN: Final = int(State.OPEN)
 _ENDED: Final = int(State.ENDED)
@@ -88,7 +87,7 @@ class Draft:
         self._wake_support = customer.wake_support
         self._wake_logins = customer.wake_logins
         self._before = customer
-        self._dues: list[list[Due] | None] | None = None
+        self._dues: list[list[Due] | None] = [None, None, None]
         self._points: tuple[Due, ...] = ()
         self._history: History | None = None
         self._moved_by: MovedBy | None = None
@@ -126,8 +125,7 @@ class Draft:
         """Ask the rules of silence for the earliest of their instants; which it is, is asked when it
         has come: nearly always there is an order before it."""
         purchases = self.purchases
-        self._forget_dues(_SPELL)
-        self._spell = None
+        self._dues[_SPELL] = self._spell = None
         if purchases is None or not purchases.days:
             self._wake_spell = NEVER
             return
@@ -151,7 +149,7 @@ class Draft:
 
     def _ask_again(self, fired: Due, spell: Spell) -> None:
         """One due of the spell has fired: only its own rule, and one it overrides, answer anew."""
-        dues = [due for due in self._known_dues(_SPELL) or () if due is not fired]
+        dues = [due for due in self._dues[_SPELL] or () if due is not fired]
         if fired.rule == _LAPSE:
             spell.lapsed = True
             self._ask_each(LAPSED_RULES, spell, dues)
@@ -190,10 +188,7 @@ class Draft:
                 dues.append(due)
 
     def _remember(self, family: i64, dues: list[Due]) -> None:
-        known = self._dues
-        if known is None:
-            known = self._dues = [None] * len(_FAMILIES)
-        known[family] = dues
+        self._dues[family] = dues
         wake: i64 = NEVER
         for due in dues:
             if due.at < wake:  # noqa: PLR1730 - min() costs a call for each of a million purchases
@@ -205,13 +200,6 @@ class Draft:
         else:
             self._wake_logins = wake
 
-    def _known_dues(self, family: i64) -> list[Due] | None:
-        return None if self._dues is None else self._dues[family]
-
-    def _forget_dues(self, family: i64) -> None:
-        if self._dues is not None:
-            self._dues[family] = None
-
     def _ask(self, family: i64) -> list[Due]:
         if family == _SPELL:
             self._ask_all_of_spell()
@@ -219,16 +207,16 @@ class Draft:
             self.ask_support()
         else:
             self.ask_logins()
-        return self._known_dues(family) or []
+        return self._dues[family] or []
 
     def _next(self, limit: i64, reach: i64) -> Due | None:
         """The earliest due before `limit`; and of those that a stimulus made at once, before `reach`."""
         earliest: Due | None = None
         wakes = (self._wake_spell, self._wake_support, self._wake_logins)
-        for family, wake in zip(_FAMILIES, wakes, strict=True):
+        for family, wake in enumerate(wakes):
             if wake >= reach:
                 continue
-            dues = self._known_dues(family)
+            dues = self._dues[family]
             for due in self._ask(family) if dues is None else dues:
                 if (earliest is None or due < earliest) and (
                     due.at < limit or (due.at_once and due.at < reach)

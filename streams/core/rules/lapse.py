@@ -123,16 +123,11 @@ def first_of_silence(spell: Spell, history: History, playbook: Playbook) -> i64:
     that can only come later answer nothing.
     """
     wake = spell.lapse_at
-    due = second_order_due(spell, history, playbook, wake)
-    if due is not None and due.at < wake:
-        wake = due.at
-    due = silent_for(spell, history, playbook, wake)
-    if due is not None and due.at < wake:
-        wake = due.at
-    due = risk_medium(spell, history, playbook, wake)
-    if due is not None and due.at < wake:
-        wake = due.at
-    due = risk_high(spell, history, playbook, wake)
-    if due is not None and due.at < wake:
-        wake = due.at
-    return wake
+    wake = _earlier(second_order_due(spell, history, playbook, wake), wake)
+    wake = _earlier(silent_for(spell, history, playbook, wake), wake)
+    wake = _earlier(risk_medium(spell, history, playbook, wake), wake)
+    return _earlier(risk_high(spell, history, playbook, wake), wake)
+
+
+def _earlier(due: Due | None, wake: i64) -> i64:
+    return due.at if due is not None and due.at < wake else wake
