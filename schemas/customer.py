@@ -9,7 +9,7 @@ fields are then machine numbers, and an event costs a tenth of what it would as 
 
 from typing import Final
 
-from mypy_extensions import i64
+from mypy_extensions import i64, mypyc_attr
 
 from schemas.tickets import Ticket
 
@@ -40,6 +40,7 @@ RULES: Final = (
 """What has fired says its rule by the place here, for the rest of time: a new one goes to the end."""
 
 
+@mypyc_attr(acyclic=True)
 class _Value:
     """Two of a kind are equal where all of their fields are."""
 
@@ -58,6 +59,7 @@ class _Value:
         return f"{type(self).__name__}{self._fields()}"
 
 
+@mypyc_attr(acyclic=True)
 class Recent(_Value):
     """The events of the last `max_lateness`, oldest first; schemas/entries.py has the layout.
 
@@ -81,6 +83,7 @@ class Recent(_Value):
 NO_EVENTS: Final = Recent()
 
 
+@mypyc_attr(acyclic=True)
 class Purchases(_Value):
     """Recency, frequency, money, and the ring of day buckets.
 
@@ -114,6 +117,7 @@ class Purchases(_Value):
         return self.events, self.first_at, self.last_at, *amounts, self.ring
 
 
+@mypyc_attr(acyclic=True)
 class LoginRates(_Value):
     """Two exponentially decayed counts of logins, as of the newest of them, at `at`.
 
@@ -147,6 +151,7 @@ class LoginRates(_Value):
 NO_LOGINS: Final = LoginRates()
 
 
+@mypyc_attr(acyclic=True)
 class Logins(_Value):
     """The rates as of the newest login, and those just before the oldest login in `events`.
 
@@ -167,6 +172,7 @@ class Logins(_Value):
         return self.events, self.rates, self.base
 
 
+@mypyc_attr(acyclic=True)
 class Support(_Value):
     """Tickets by hash of their id, and the openings of the last 240 days."""
 
@@ -188,6 +194,7 @@ class Support(_Value):
         return self.events, self.tickets, self.openings, self.opening_hashes
 
 
+@mypyc_attr(acyclic=True)
 class Firing(_Value):
     """One trigger that has gone out; kept while it can still be ended, repeated or defer another.
 
@@ -233,6 +240,7 @@ class Firing(_Value):
         return *numbers, self.revision, self.due, self.state
 
 
+@mypyc_attr(acyclic=True)
 class Customer(_Value):
     """Everything Winback remembers of one customer, apart from the id, which is the key.
 

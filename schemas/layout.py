@@ -11,7 +11,7 @@ was never written raises ValueError or IndexError, which schemas/record.py turns
 from typing import Final
 
 from librt.strings import BytesWriter, read_f64_be, write_f64_be
-from mypy_extensions import i64
+from mypy_extensions import i64, mypyc_attr
 
 from schemas.customer import NEVER
 
@@ -64,6 +64,7 @@ def read_number(value: bytes, at: i64) -> tuple[i64, i64]:
         shift += 7
 
 
+@mypyc_attr(acyclic=True, free_list_len=1)
 class Reader:
     """Reads what was written, in the same order, from `at` on."""
 

@@ -2,7 +2,7 @@
 
 from typing import Final, Literal, NamedTuple
 
-from mypy_extensions import i64
+from mypy_extensions import i64, mypyc_attr
 
 from schemas.codec import Headers
 from schemas.customer import LONG_AGO
@@ -10,6 +10,7 @@ from schemas.errors import Rejected
 from streams.core.stimuli import LoggedIn, Ordered, TicketStep
 
 
+@mypyc_attr(acyclic=True)
 class SourceRecord:
     """One record of a source topic. timestamp: milliseconds since the epoch; -1 where there is none.
 
@@ -38,6 +39,7 @@ class SourceRecord:
         self.headers: Final = headers
 
 
+@mypyc_attr(acyclic=True)
 class Item:
     """A record that intake has looked at. source, newest: its place, which the merge fills in: the index of
     its topic, and that topic's running maximum with it (ms). A tuple for each would cost more than both."""
@@ -50,6 +52,7 @@ class Item:
         self.newest: i64 = LONG_AGO
 
 
+@mypyc_attr(acyclic=True)
 class CheckedIn(Item):
     """A good record. key: the customer's id in UTF-8. record: as it came, should it still be refused."""
 

@@ -6,7 +6,7 @@ It never outlives the call of `advance`, and nothing outside the core sees it.
 from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
-from mypy_extensions import i64
+from mypy_extensions import i64, mypyc_attr
 
 from schemas.customer import BEFORE_ALL, NEVER, RULES, Customer, Firing
 from schemas.triggers import ChurnRisk, MovedBy, WinBack
@@ -46,6 +46,7 @@ _Subject = TypeVar("_Subject")
 _RISKS = frozenset({"risk_medium", "risk_high"})
 
 
+@mypyc_attr(acyclic=True, free_list_len=1)
 class Draft:
     """One customer, being decided about."""
 

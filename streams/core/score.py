@@ -26,7 +26,7 @@ from functools import lru_cache
 from math import ceil, exp, expm1, log, log1p
 from typing import Final
 
-from mypy_extensions import i64
+from mypy_extensions import i64, mypyc_attr
 
 from schemas.triggers import Driver, Score
 from streams.core.model import Model
@@ -35,6 +35,7 @@ WEEK: Final = 604_800_000
 """Milliseconds in the model's unit of time."""
 
 
+@mypyc_attr(acyclic=True, free_list_len=1)
 class Silence:
     """What the score needs to know of a customer who stops buying now.
 

@@ -3,6 +3,8 @@
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+from mypy_extensions import mypyc_attr
+
 from schemas.customer import Customer, wake_of
 from schemas.triggers import ChurnRisk, CustomerHealth, WinBack
 from streams.core.lifecycle import Stage
@@ -27,6 +29,7 @@ class Suppressed(NamedTuple):
     reason: str
 
 
+@mypyc_attr(acyclic=True, free_list_len=1)
 class Step:
     """One decision.
 

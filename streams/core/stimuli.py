@@ -7,7 +7,7 @@ Elapsed time is a stimulus like any other, so silence has no second code path.
 from enum import IntEnum
 from typing import Final
 
-from mypy_extensions import i64
+from mypy_extensions import i64, mypyc_attr
 
 from schemas.triggers import MovedBy
 
@@ -31,6 +31,7 @@ class Priority(IntEnum):
     URGENT = 3
 
 
+@mypyc_attr(acyclic=True)
 class Ordered:
     """An order or refund. order: 64-bit hash of the order id. amount: base-currency minor units,
     negative in a refund. accept_late: folded although it is older than `max_lateness`."""
@@ -54,6 +55,7 @@ class Ordered:
         self.accept_late: Final = accept_late
 
 
+@mypyc_attr(acyclic=True)
 class LoggedIn:
     """A sign-in."""
 
@@ -65,6 +67,7 @@ class LoggedIn:
         self.accept_late: Final = accept_late
 
 
+@mypyc_attr(acyclic=True)
 class TicketStep:
     """One step of a ticket. ticket: 64-bit hash of the ticket's id."""
 
@@ -81,6 +84,7 @@ class TicketStep:
         self.accept_late: Final = accept_late
 
 
+@mypyc_attr(acyclic=True)
 class Elapsed:
     """Nothing happened, and the clock says `now`. moved_by: a new model or playbook moved dues."""
 
@@ -90,6 +94,7 @@ class Elapsed:
         self.moved_by: Final = moved_by
 
 
+@mypyc_attr(acyclic=True)
 class Forget:
     """The customer is to be forgotten: what is known now, and whatever is dated at or before `at`."""
 

@@ -4,7 +4,7 @@ Who only wants to know when the first of them is due tells each the earliest ins
 `before`: a rule that cannot be due before it may answer None without working out when it is.
 """
 
-from mypy_extensions import i64
+from mypy_extensions import i64, mypyc_attr
 
 from schemas.customer import NEVER, Purchases
 from streams.core.firings import History
@@ -13,6 +13,7 @@ from streams.core.rules.due import Due
 from streams.core.score import Silence, crossing, silence_of
 
 
+@mypyc_attr(acyclic=True, free_list_len=1)
 class Spell:
     """A silence after a purchase day; only an order on a later day ends it.
 
