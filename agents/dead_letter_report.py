@@ -13,7 +13,7 @@ from msgspec import UNSET, Struct, UnsetType
 from agents.clients import quiet_client_logs, reader
 from agents.console import ExitCode, output, print_line, print_note
 from agents.dead_letters import DeadLetter, Selection, letters, stretches
-from streams.core.message import instant
+from schemas.instants import instant
 from streams.settings import Settings
 
 if TYPE_CHECKING:

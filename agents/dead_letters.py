@@ -16,10 +16,10 @@ from agents.clients import need_topics
 from agents.produce import Progress, no_progress
 from schemas.codec import Headers
 from schemas.errors import BrokerUnreachable, ConfigurationError
+from schemas.instants import since_epoch
 from schemas.reasons import REASONS
 from schemas.topics import SOURCES, TopicSpec, dead_letters
 from streams.clock import monotonic
-from streams.core.message import since_epoch
 from streams.intake import CUT
 from streams.settings import Settings
 

@@ -17,13 +17,13 @@ from agents.clients import need_topics, quiet_client_logs, reader
 from agents.console import ExitCode, output, print_error, print_line
 from agents.sentence import money, reasons
 from schemas.customer import Customer, is_stub
+from schemas.instants import instant
 from schemas.positions import PartitionRecord
 from schemas.record import PARTITION_KEY, unpack, unpack_partition
 from schemas.topics import CHANGELOG
 from schemas.triggers import Score
 from streams.clock import wall_ms
 from streams.core.explanation import Explanation, RuleStanding, explain
-from streams.core.message import instant
 from streams.partitioner import partition_of
 from streams.playbook_file import load_playbook
 from streams.settings import Settings

@@ -18,9 +18,9 @@ from agents.dead_letters import option_instant
 from schemas.codec import decode_output, encode_event
 from schemas.erasures import Erasure, ErasureReceipt
 from schemas.errors import BrokerUnreachable, ConfigurationError, Rejected
+from schemas.instants import instant, since_epoch
 from schemas.topics import ERASURE_RECEIPTS, ERASURES
 from streams.clock import monotonic, wall_ms
-from streams.core.message import instant, since_epoch
 from streams.erasures import asked_by
 from streams.partitioner import partition_of
 from streams.settings import Settings

@@ -17,11 +17,11 @@ from agents.topics import create_topics
 from agents.worker import tune_process, work
 from schemas.customer import LONG_AGO
 from schemas.errors import ConfigurationError
+from schemas.instants import instant
 from schemas.topics import CHANGELOG, PURCHASES, READ
 from streams.app import agreed_count
 from streams.clock import monotonic, wall_ms
 from streams.connection import admin, partition_counts
-from streams.core.message import instant
 from streams.core.playbook import Playbook
 from streams.logs import configure
 from streams.playbook_file import load_playbook

@@ -21,6 +21,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from schemas.events import Event, Purchase
+from schemas.instants import since_epoch
 from schemas.topics import TopicSpec
 from streams.intake import CLOCK_TOLERANCE_MS, LARGEST_VALUE
 
@@ -247,7 +248,7 @@ def _completed(event: object, number: int, form: Form, *, strict: bool) -> Row:
 
 
 def _row(body: Event, value: bytes, number: int, missing: int, form: Form) -> Row:
-    at = milliseconds(body.occurred_at)
+    at = since_epoch(body.occurred_at)
     if at < 0:
         raise _Wrong("occurred_at", "before 1970")
     if at > form.now + CLOCK_TOLERANCE_MS:
@@ -272,12 +273,3 @@ def _validation(message: str) -> _Wrong:
     place = _FIELD.search(message)
     reason = _FIELD.sub("", message)
     return _Wrong(place[1] or None if place else None, reason[:1].lower() + reason[1:])
-
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def milliseconds(instant: datetime) -> int:
-    """Milliseconds since the epoch, exact; what is finer than a millisecond is dropped."""
-    since = instant - _EPOCH
-    return (since.days * 86_400 + since.seconds) * 1000 + since.microseconds // 1000

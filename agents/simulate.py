@@ -21,10 +21,10 @@ from agents.console import ExitCode, output, print_line, progress_bar
 from agents.external_sort import sort_by_time
 from agents.population import CUSTOMERS, DAYS, SEED, START, Life, Truth, lives
 from agents.produce import PATIENCE
-from agents.rows import milliseconds
 from schemas.codec import encode_event
 from schemas.errors import ConfigurationError
 from schemas.events import Event, Purchase, SupportTicket
+from schemas.instants import since_epoch
 from schemas.topics import SOURCES
 from streams.clock import monotonic, wall_ms
 from streams.settings import Settings
@@ -212,13 +212,13 @@ def _rows(population: Iterator[Life], note: Callable[[Life], None]) -> Generator
         by_topic: tuple[Sequence[Event], ...] = (life.purchases, life.logins, life.tickets)
         for place, events in enumerate(by_topic):
             for event in events:
-                yield milliseconds(event.occurred_at), customer, encode_event(event), place
+                yield since_epoch(event.occurred_at), customer, encode_event(event), place
         note(life)
 
 
 def _note(life: Life, drop_outs: dict[bytes, int], advance: Callable[[Any], None], task: object) -> None:
     if life.truth.dropped_at:
-        drop_outs[life.truth.customer_id.encode()] = milliseconds(life.truth.dropped_at)
+        drop_outs[life.truth.customer_id.encode()] = since_epoch(life.truth.dropped_at)
     advance(task)
 
 

@@ -18,6 +18,7 @@ from agents.population import DAYS, SEED, lives
 from schemas.codec import encode_event
 from schemas.customer import LONG_AGO, Customer, wake_of
 from schemas.events import Event, Purchase, SupportTicket
+from schemas.instants import instant, since_epoch
 from schemas.positions import PartitionRecord, SourcePosition
 from schemas.record import PARTITION_KEY, Fingerprint, pack, pack_partition
 from schemas.topics import CHANGELOG, DAY_MS, SOURCES
@@ -25,7 +26,6 @@ from streams.changes import Changes, Record
 from streams.checked import CheckedIn, SourceRecord
 from streams.commit import Committer
 from streams.core.advance import advance
-from streams.core.message import instant, since_epoch
 from streams.core.playbook import Playbook
 from streams.core.stimuli import Elapsed
 from streams.intake import CHECK_IN

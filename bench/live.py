@@ -21,9 +21,9 @@ from aiokafka import AIOKafkaProducer
 
 from schemas.codec import encode_event
 from schemas.events import Event, Login, Purchase, SupportTicket
+from schemas.instants import instant
 from schemas.topics import SOURCES
 from streams.clock import monotonic, wall_ms
-from streams.core.message import instant
 from streams.core.playbook import DAY, HOUR
 from streams.partitioner import partition_of
 from streams.settings import Settings

@@ -31,9 +31,9 @@ from bench.kept import PICTURES, keep
 from bench.pictures import Curve, curves
 from bench.provenance import caption, provenance
 from bench.workers import LOOK_SECONDS, Reading, Worker, worker
+from schemas.instants import instant
 from schemas.topics import DAY_MS, SOURCES
 from streams.clock import wall_ms
-from streams.core.message import instant
 from streams.core.playbook import Playbook
 from streams.playbook_file import load_playbook
 from streams.settings import Settings

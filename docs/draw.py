@@ -9,7 +9,7 @@ tests/docs fail where one of them is out of date.
 import json
 import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from html import escape
 from math import hypot, inf
 from pathlib import Path
@@ -22,6 +22,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from schemas.codec import headers_and_body
 from schemas.events import Purchase
+from schemas.instants import since_epoch
 from schemas.topics import PURCHASES
 from streams import metrics
 from streams.checked import CheckedIn, SourceRecord
@@ -220,7 +221,6 @@ EARLIER_ORDERS: Final = ("01-04", "01-13", "01-21", "02-01", "02-10", "02-19", "
 """Days of 2026 on which the README's customer has ordered before."""
 _NOTICED_AFTER_MS: Final = 9
 """How much later than due the README's worker looks at its clock."""
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _EXAMPLE: Final = re.compile(
     r"(<!-- purchase -->\n```json\n(.*?)```\n.*?<!-- trigger -->\n)(.*?)(<!-- end -->)", re.DOTALL
 )
@@ -273,7 +273,7 @@ def _laid_out(value: object, indent: str = "", room: int = 96) -> str:
 def _earlier() -> Iterator[Ordered]:
     for day in EARLIER_ORDERS:
         at = datetime.fromisoformat(f"2026-{day}T18:42:07+00:00")
-        yield Ordered(_milliseconds(at), hash_of(f"event {day}"), hash_of(f"order {day}"), 4990)
+        yield Ordered(since_epoch(at), hash_of(f"event {day}"), hash_of(f"order {day}"), 4990)
 
 
 def _record(purchase: str) -> SourceRecord:
@@ -283,14 +283,10 @@ def _record(purchase: str) -> SourceRecord:
         topic=PURCHASES.name,
         partition=0,
         offset=0,
-        timestamp=_milliseconds(event.occurred_at),
+        timestamp=since_epoch(event.occurred_at),
         key=event.customer_id.encode(),
         value=purchase.encode(),
     )
-
-
-def _milliseconds(moment: datetime) -> int:
-    return (moment - _EPOCH) // timedelta(milliseconds=1)
 
 
 def pages() -> dict[Path, str]:

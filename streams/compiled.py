@@ -23,6 +23,7 @@ MODULES: Final = (
     "schemas.codec",
     "schemas.customer",
     "schemas.entries",
+    "schemas.instants",
     "schemas.layout",
     "schemas.record",
     "schemas.ring",

@@ -19,13 +19,13 @@ from aiokafka.structs import TopicPartition
 from schemas.codec import decode_erasure
 from schemas.customer import LONG_AGO, NEVER
 from schemas.errors import BrokerUnreachable, Rejected
+from schemas.instants import since_epoch
 from schemas.positions import PartitionRecord
 from schemas.record import STUB
 from schemas.topics import ERASURES, SOURCES
 from streams.checked import Asked
 from streams.clock import monotonic
 from streams.connection import client_arguments, start, stop, translated
-from streams.core.message import since_epoch
 from streams.intake import CLOCK_TOLERANCE_MS
 from streams.settings import Settings
 

@@ -16,6 +16,7 @@ from schemas.codec import headers_and_body
 from schemas.customer import BEFORE_ALL, NEVER, Customer, is_stub, wake_of
 from schemas.erasures import ErasureReceipt
 from schemas.errors import Rejected, StateError
+from schemas.instants import instant, since_epoch
 from schemas.positions import PartitionRecord, SourcePosition
 from schemas.record import (
     PARTITION_KEY,
@@ -41,7 +42,6 @@ from schemas.triggers import ChurnRisk, MovedBy, WinBack
 from streams.changes import Record
 from streams.checked import Asked, CheckedIn, Item, Outside, Refused
 from streams.core.advance import advance
-from streams.core.message import instant, since_epoch
 from streams.core.step import Outcome, Step
 from streams.core.stimuli import Elapsed, Forget, Stimulus
 from streams.intake import dead_letter
@@ -310,7 +310,7 @@ class Fold:
             # Else an entry of theirs stands there already; for elapsed time it has just been popped.
             self._deadlines.push(wake_at, key)
         for trigger in step.triggers:
-            self._emit(work, key, trigger)
+            self._emit(work, key, trigger, now)
         for rule, reason in step.suppressed:
             work.tally.suppressed[rule, reason] += 1
         if step.health is not None:
@@ -328,12 +328,12 @@ class Fold:
             work.moved[stage_of(before)] -= 1
             work.moved[stage] += 1
 
-    def _emit(self, work: Work, key: bytes, trigger: ChurnRisk | WinBack) -> None:
+    def _emit(self, work: Work, key: bytes, trigger: ChurnRisk | WinBack, now: int) -> None:
         work.tally.triggers[trigger.rule, trigger.kind] += 1
         about = since_epoch(trigger.ended_at or trigger.due_at)
         limit = self._terms.playbook.staleness_limit
         if self._terms.end is not None:
-            marked = replace(trigger, origin="replay", stale=since_epoch(trigger.detected_at) - about > limit)
+            marked = replace(trigger, origin="replay", stale=now - about > limit)
         elif work.wall - about > limit:
             marked = replace(trigger, origin="backfill", stale=True)
         else:

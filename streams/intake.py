@@ -7,7 +7,7 @@ refuse goes to the topic's dead letters by `dead_letter`. Ids are opaque from he
 """
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from hashlib import blake2b
 from types import MappingProxyType
 from typing import Final
@@ -18,6 +18,7 @@ from mypy_extensions import i64
 from schemas.codec import HeaderList, Headers, decode_login, decode_purchase, decode_support_ticket
 from schemas.errors import Rejected
 from schemas.events import TicketPriority, TicketStatus
+from schemas.instants import since_epoch
 from schemas.reasons import Reason
 from schemas.topics import LOGINS, PURCHASES, SUPPORT_TICKETS
 from streams.checked import CheckedIn, Refused, SourceRecord
@@ -39,7 +40,6 @@ limit, would not go out again with our headers on top; such a record would block
 CUT: Final = "winback-dead-letter-cut"
 """The header that names what had to be shortened or left out of a dead letter."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _STATUSES: Final[dict[TicketStatus, int]] = {
     "opened": int(Status.OPENED),
     "replied": int(Status.REPLIED),
@@ -147,11 +147,7 @@ def _checked(record: SourceRecord, customer_id: str, occurred_at: datetime) -> t
         raise _rejected("key_mismatch", "the record's key is not its customer_id")
     if b"\x00" in key:
         raise _rejected("bad_value", "a NUL in the customer_id")
-    since = occurred_at - _EPOCH
-    days: i64 = since.days
-    seconds: i64 = since.seconds
-    microseconds: i64 = since.microseconds
-    at = days * 86_400_000 + seconds * 1000 + microseconds // 1000
+    at = since_epoch(occurred_at)
     if at < 0:
         raise _rejected("before_1970", "occurred_at is before 1970")
     # A record without a time of its own (-1) cannot vouch for any event, and is refused here too.

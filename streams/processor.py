@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from schemas.codec import HeaderList
 from schemas.customer import LONG_AGO
 from schemas.errors import ConfigurationError, Fatal, Fenced, WinbackError
+from schemas.instants import since_epoch
 from schemas.positions import PartitionRecord, SourcePosition
 from schemas.record import STUB
 from schemas.topics import CHANGELOG, ERASURES, SOURCES
@@ -25,7 +26,6 @@ from streams.clock import wall_ms
 from streams.commit import Committer
 from streams.connection import client_arguments, start, stop
 from streams.core.lifecycle import LABELS
-from streams.core.message import since_epoch
 from streams.core.playbook import Playbook
 from streams.driver import TP, Batch, Source
 from streams.driver.identities import ask_identities

@@ -11,8 +11,8 @@ from datetime import datetime
 from aiokafka import AIOKafkaConsumer
 from faust.types import TP
 
+from schemas.instants import instant, since_epoch
 from schemas.topics import CHANGELOG, Topics
-from streams.core.message import instant, since_epoch
 from streams.core.playbook import Playbook
 from streams.intake import CLOCK_TOLERANCE_MS
 from streams.run import Run

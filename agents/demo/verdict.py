@@ -7,8 +7,8 @@ from typing import Final
 
 from agents.cdnow import CdnowPurchase
 from agents.detection import PUBLISHED, Alarms, Row, cdnow_spells, detection_row
+from schemas.instants import since_epoch
 from schemas.triggers import ChurnRisk, WinBack
-from streams.core.message import since_epoch
 
 RULES: Final[Mapping[str, tuple[str, int]]] = {
     "silent_for 60": ("silent_for", 60),

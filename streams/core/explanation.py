@@ -10,11 +10,12 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from schemas.customer import Customer, Firing
+from schemas.instants import instant
 from schemas.triggers import Level, Score, StageName, Value, Windows
 from streams.core.facets.support import STARTS
 from streams.core.firings import History, State
 from streams.core.lifecycle import LABELS
-from streams.core.message import episode_name, instant, judge, level_of
+from streams.core.message import episode_name, judge, level_of
 from streams.core.playbook import Playbook, Rule
 from streams.core.rules import ABOUT, LAPSED_RULES, LOGIN_RULES, SILENCE_RULES, SUPPORT_RULES
 from streams.core.rules.due import Due

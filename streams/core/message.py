@@ -1,12 +1,10 @@
 """From a firing to the message that goes out: everything the trigger says about itself."""
 
-from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final, Literal
 
-from mypy_extensions import i64
-
 from schemas.customer import NEVER, Customer, Firing, Purchases, wake_of
+from schemas.instants import instant
 from schemas.triggers import ChurnRisk, CustomerHealth, Level, MovedBy, Score, Value, WinBack
 from streams.core.firings import State
 from streams.core.identity import trigger_id
@@ -19,20 +17,7 @@ from streams.core.windows import windows_at
 
 Kind = Literal["raised", "cleared", "revoked", "due", "achieved"]
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND: Final = timedelta(milliseconds=1)
 _NO_RULE: Final = Rule()
-
-
-def instant(at: i64) -> datetime:
-    """The instant `at` (ms since the epoch) as the wire writes it."""
-    # By position: keywords would cost more than the sum.
-    return _EPOCH + timedelta(0, int(at // 1000), int(at % 1000 * 1000))
-
-
-def since_epoch(moment: datetime) -> int:
-    """The inverse of `instant`: milliseconds, fractions cut."""
-    return (moment - _EPOCH) // _MILLISECOND
 
 
 def trigger_of(

@@ -11,9 +11,9 @@ from agents.dead_letter_replay import Terms, judge
 from agents.dead_letters import DeadLetter, parsed
 from schemas.codec import encode_event
 from schemas.events import Event
+from schemas.instants import instant
 from schemas.topics import LOGINS, PURCHASES, SOURCES, SUPPORT_TICKETS, TopicSpec
 from streams.checked import SourceRecord
-from streams.core.message import instant
 from streams.intake import ACCEPT_LATE
 from streams.partitioner import partition_of
 from streams.playbook_file import load_playbook

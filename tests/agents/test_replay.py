@@ -7,7 +7,7 @@ import pytest
 from agents.cli import main
 from agents.replay import span
 from schemas.errors import ConfigurationError
-from streams.core.message import since_epoch
+from schemas.instants import since_epoch
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 NOW = since_epoch(NOON + timedelta(days=30))

@@ -7,11 +7,11 @@ import pytest
 from bench.live import CAUSE_EVERY, customer_of, event_of, past, silent_customer
 from schemas.customer import Customer
 from schemas.events import Event
+from schemas.instants import since_epoch
 from schemas.triggers import ChurnRisk, WinBack
 from streams.checked import CheckedIn
 from streams.clock import wall_ms
 from streams.core.advance import advance
-from streams.core.message import since_epoch
 from streams.core.stimuli import Elapsed
 from streams.intake import CHECK_IN
 from streams.playbook_file import load_playbook

@@ -7,8 +7,8 @@ from random import Random
 from agents.population import population
 from schemas.codec import encode_event
 from schemas.events import Event, Login, Purchase, SupportTicket, TicketPriority, TicketStatus
+from schemas.instants import instant, since_epoch
 from streams.checked import SourceRecord
-from streams.core.message import instant, since_epoch
 from streams.core.playbook import DAY, HOUR
 from streams.partitioner import partition_of
 from tests.streams.memory import SOURCE_TOPICS, source_of

@@ -13,11 +13,11 @@ from schemas.codec import Output, headers_and_body
 from schemas.customer import LONG_AGO, Customer, is_stub
 from schemas.erasures import ErasureReceipt
 from schemas.errors import Rejected
+from schemas.instants import instant, since_epoch
 from schemas.topics import CHURN_RISK, CUSTOMER_HEALTH, DEAD_LETTERS, ERASURE_RECEIPTS, SOURCES, WIN_BACK
 from schemas.triggers import ChurnRisk
 from streams.checked import CheckedIn, Refused, SourceRecord
 from streams.core.advance import advance
-from streams.core.message import instant, since_epoch
 from streams.core.playbook import Playbook
 from streams.core.step import Outcome, Step
 from streams.core.stimuli import Elapsed, Forget, Stimulus

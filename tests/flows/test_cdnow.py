@@ -8,9 +8,9 @@ import pytest
 from agents.cdnow import cdnow_events, cdnow_purchases, default_cache
 from agents.demo.run import PLAYBOOK
 from agents.demo.verdict import BESIDE, Arrived
+from schemas.instants import since_epoch
 from schemas.topics import CHURN_RISK
 from schemas.triggers import ChurnRisk
-from streams.core.message import since_epoch
 from streams.playbook_file import load_playbook
 from tests.streams.memory import Stand, triggers_of
 

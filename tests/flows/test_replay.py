@@ -5,8 +5,8 @@ from random import Random
 
 import pytest
 
+from schemas.instants import since_epoch
 from schemas.topics import CHURN_RISK, CUSTOMER_HEALTH, DEAD_LETTERS, WIN_BACK
-from streams.core.message import since_epoch
 from streams.core.playbook import DAY
 from streams.playbook_file import load_playbook
 from tests.flows.events import Logs, crowd, logs_of, unruly, with_rubbish

@@ -21,10 +21,10 @@ from agents.dead_letter_report import counted
 from agents.dead_letters import Selection, letters, read_selection, stretches
 from schemas.codec import encode_event
 from schemas.errors import Rejected
+from schemas.instants import instant
 from schemas.topics import DEAD_LETTERS, LOGINS, PURCHASES
 from streams.checked import SourceRecord
 from streams.clock import wall_ms
-from streams.core.message import instant
 from streams.core.playbook import DAY, HOUR
 from streams.intake import ACCEPT_LATE, dead_letter
 from streams.playbook_file import load_playbook

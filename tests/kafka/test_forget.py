@@ -14,10 +14,10 @@ from schemas.codec import decode_output, encode_event
 from schemas.customer import Customer, is_stub
 from schemas.erasures import Erasure, ErasureReceipt
 from schemas.errors import ConfigurationError
+from schemas.instants import instant, since_epoch
 from schemas.topics import CUSTOMER_HEALTH, DEAD_LETTERS, ERASURE_RECEIPTS, ERASURES
 from streams.clock import wall_ms
 from streams.connection import admin, partition_counts
-from streams.core.message import instant, since_epoch
 from streams.core.playbook import DAY
 from streams.partitioner import partition_of
 from streams.playbook_file import load_playbook

@@ -22,10 +22,10 @@ from schemas.codec import encode_event
 from schemas.customer import LONG_AGO
 from schemas.errors import ConfigurationError
 from schemas.events import Event
+from schemas.instants import since_epoch
 from schemas.record import unpack_partition
 from schemas.topics import CHANGELOG, CHURN_RISK, CUSTOMER_HEALTH, DEAD_LETTERS, SOURCES, WIN_BACK
 from streams.connection import partition_counts
-from streams.core.message import since_epoch
 from streams.partitioner import partition_of
 from streams.playbook_file import load_playbook
 from streams.processor import Processor

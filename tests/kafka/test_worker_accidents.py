@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from schemas.events import Event
-from streams.core.message import instant, since_epoch
+from schemas.instants import instant, since_epoch
 from streams.core.playbook import DAY, HOUR
 from streams.playbook_file import load_playbook
 from tests.flows.events import START, crowd, login, purchase, ticket

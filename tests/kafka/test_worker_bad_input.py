@@ -10,10 +10,10 @@ from aiokafka import AIOKafkaProducer
 
 from schemas.codec import encode_event
 from schemas.errors import TopicsError
+from schemas.instants import instant
 from schemas.reasons import REASONS
 from schemas.topics import DEAD_LETTERS, SOURCES
 from streams.clock import wall_ms
-from streams.core.message import instant
 from streams.core.playbook import DAY
 from streams.partitioner import partition_of
 from tests.flows.events import login, purchase, ticket

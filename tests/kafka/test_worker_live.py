@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from schemas.events import Event
+from schemas.instants import instant, since_epoch
 from schemas.topics import CHURN_RISK, DEAD_LETTERS
 from streams.clock import wall_ms
-from streams.core.message import instant, since_epoch
 from streams.core.playbook import DAY, HOUR
 from streams.playbook_file import load_playbook
 from tests.flows.events import login, purchase, ticket

@@ -6,9 +6,9 @@ from datetime import timedelta
 import pytest
 from aiokafka import AIOKafkaProducer
 
+from schemas.instants import since_epoch
 from schemas.topics import DEAD_LETTERS, PURCHASES
 from schemas.triggers import Trigger
-from streams.core.message import since_epoch
 from streams.playbook_file import load_playbook
 from tests.flows.events import crowd
 from tests.flows.pure_fold import Folded

@@ -12,13 +12,13 @@ from schemas.codec import decode_output, encode_event
 from schemas.customer import LONG_AGO, Customer
 from schemas.errors import WinbackError
 from schemas.events import Event, Login, Purchase
+from schemas.instants import since_epoch
 from schemas.positions import PartitionRecord, SourcePosition
 from schemas.record import PARTITION_KEY, unpack, unpack_partition
 from schemas.topics import CHANGELOG, CHURN_RISK, DEAD_LETTERS, SOURCES, WIN_BACK, Topics, TopicSpec
 from schemas.triggers import Trigger
 from streams.changes import Changes
 from streams.checked import Asked, SourceRecord
-from streams.core.message import since_epoch
 from streams.core.playbook import Playbook
 from streams.driver import TP, Batch, EndSight, Lease
 from streams.partition import Done, Partition

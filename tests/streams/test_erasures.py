@@ -5,8 +5,8 @@ import pytest
 from schemas.codec import encode_event
 from schemas.erasures import Erasure
 from schemas.errors import Rejected
+from schemas.instants import instant
 from streams.checked import Asked
-from streams.core.message import instant
 from streams.erasures import asked_by
 from streams.intake import CLOCK_TOLERANCE_MS
 

@@ -9,10 +9,10 @@ import pytest
 
 from schemas.customer import LONG_AGO, Customer
 from schemas.errors import BrokerUnreachable, Fenced, TopicsError, WinbackError
+from schemas.instants import since_epoch
 from schemas.record import raw_head
 from schemas.topics import CHANGELOG, CHURN_RISK, CUSTOMER_HEALTH, DEAD_LETTERS, WIN_BACK
 from streams.clock import wall_ms
-from streams.core.message import since_epoch
 from streams.core.playbook import DAY, HOUR, Playbook
 from streams.driver import TP
 from streams.intake import CLOCK_TOLERANCE_MS

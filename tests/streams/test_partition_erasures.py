@@ -6,9 +6,9 @@ from schemas.codec import decode_output
 from schemas.customer import Customer
 from schemas.erasures import ErasureReceipt
 from schemas.errors import BrokerUnreachable
+from schemas.instants import instant
 from schemas.record import STAGE_AT, STUB, Fingerprint, pack
 from schemas.topics import CHANGELOG, CUSTOMER_HEALTH, ERASURE_RECEIPTS
-from streams.core.message import instant
 from streams.core.playbook import DAY, HOUR
 from tests.flows.events import START, crowd, login, logs_of, purchase, ticket, unruly
 from tests.flows.pure_fold import pure_fold

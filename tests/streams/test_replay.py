@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from schemas.instants import since_epoch
 from schemas.topics import (
     CHANGELOG,
     CHURN_RISK,
@@ -13,7 +14,6 @@ from schemas.topics import (
     WIN_BACK,
     TopicSpec,
 )
-from streams.core.message import since_epoch
 from streams.playbook_file import load_playbook
 from streams.replay import ReplaySettings, refusal, run_of
 from streams.run import UNREADABLE, Run

@@ -22,9 +22,9 @@ from schemas.codec import encode_event
 from schemas.customer import NEVER
 from schemas.errors import WinbackError
 from schemas.events import Event
+from schemas.instants import since_epoch
 from schemas.topics import CHANGELOG, CHURN_RISK, ERASURES, SOURCES
 from streams.clock import monotonic, wall_ms
-from streams.core.message import since_epoch
 from streams.core.playbook import DAY, HOUR, Playbook
 from streams.partitioner import partition_of
 from streams.playbook_file import load_playbook

@@ -13,10 +13,10 @@ from typing import Any, Final, NamedTuple
 from schemas.customer import BEFORE_ALL, LONG_AGO, NEVER, Customer
 from schemas.erasures import ErasureReceipt
 from schemas.events import Event
+from schemas.instants import instant
 from schemas.positions import PartitionRecord
 from schemas.record import PARTITION_KEY, unpack_partition
 from schemas.topics import SOURCES
-from streams.core.message import instant
 from streams.core.playbook import Playbook
 from tests.flows.events import logs_of
 from tests.flows.pure_fold import Folded

@@ -9,8 +9,8 @@ from agents.produce import send_records
 from schemas.codec import encode_event
 from schemas.erasures import Erasure
 from schemas.events import Event
+from schemas.instants import instant, since_epoch
 from schemas.topics import ERASURES
-from streams.core.message import instant, since_epoch
 from tests.kafka.faults.verdict import records_of
 from tests.kafka.scene import Scene
 

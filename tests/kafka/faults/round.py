@@ -18,9 +18,9 @@ from agents.produce import send_records
 from schemas.codec import encode_event
 from schemas.errors import WinbackError
 from schemas.events import Event
+from schemas.instants import instant, since_epoch
 from schemas.topics import CHANGELOG, SOURCES
 from streams.clock import monotonic, wall_ms
-from streams.core.message import instant, since_epoch
 from streams.core.playbook import Playbook
 from streams.settings import Settings
 from tests.flows.events import crowd, unruly

@@ -7,9 +7,9 @@ import pytest
 from schemas.codec import decode_output, encode_event
 from schemas.erasures import Erasure
 from schemas.events import Event
+from schemas.instants import instant, since_epoch
 from schemas.topics import CHANGELOG, ERASURE_RECEIPTS
 from streams.checked import SourceRecord
-from streams.core.message import instant, since_epoch
 from streams.core.playbook import DAY, HOUR
 from tests.flows.events import START, login, purchase, ticket
 from tests.kafka.faults.live_verdict import facets, standing

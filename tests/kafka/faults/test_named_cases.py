@@ -9,9 +9,9 @@ from aiokafka import AIOKafkaProducer
 
 from agents.console import ExitCode
 from schemas.codec import encode_event
+from schemas.instants import since_epoch
 from schemas.topics import CHANGELOG, CHURN_RISK, PURCHASES
 from streams.clock import wall_ms
-from streams.core.message import since_epoch
 from streams.core.playbook import DAY
 from streams.playbook_file import load_playbook
 from tests.flows.events import crowd, purchase

@@ -7,6 +7,7 @@ from itertools import zip_longest
 from typing import Any
 
 from schemas.codec import decode_erasure
+from schemas.instants import since_epoch
 from schemas.topics import (
     CHANGELOG,
     CHURN_RISK,
@@ -18,7 +19,6 @@ from schemas.topics import (
     WIN_BACK,
     TopicSpec,
 )
-from streams.core.message import since_epoch
 from streams.core.playbook import Playbook
 from tests.flows.pure_fold import Folded, wake_of
 from tests.kafka.commands import everything_in

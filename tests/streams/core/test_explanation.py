@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from schemas.customer import Customer
+from schemas.instants import since_epoch
 from streams.core.advance import STRANGER, advance
 from streams.core.explanation import Explanation, RuleStanding, explain
-from streams.core.message import since_epoch
 from streams.core.playbook import DAY
 from streams.core.stimuli import Elapsed, Ordered, Status, Stimulus, TicketStep
 from streams.playbook_file import load_playbook
