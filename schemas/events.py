@@ -21,8 +21,9 @@ Label = Annotated[str, Meta(max_length=64)]
 MinorUnits = Annotated[int, Meta(ge=0, le=10**12)]
 """Money in minor units (cents); at most ten thousand million of the major unit."""
 
-Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$")]
-"""ISO 4217 alphabetic code."""
+Currency = Annotated[str, Meta(extra_json_schema={"pattern": "^[A-Z]{3}$"})]
+"""ISO 4217 alphabetic code. Looked at by streams/intake.py where it is not the base currency: to search
+each one for the pattern would take as long as reading the rest of the event."""
 
 
 class Item(Struct, frozen=True):

@@ -9,6 +9,7 @@ refuse goes to the topic's dead letters by `dead_letter`. Ids are opaque from he
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from hashlib import blake2b
+from re import compile as compile_pattern
 from types import MappingProxyType
 from typing import Final
 
@@ -40,6 +41,7 @@ limit, would not go out again with our headers on top; such a record would block
 CUT: Final = "winback-dead-letter-cut"
 """The header that names what had to be shortened or left out of a dead letter."""
 
+_CODE: Final = compile_pattern("^[A-Z]{3}$")
 _STATUSES: Final[dict[TicketStatus, int]] = {
     "opened": int(Status.OPENED),
     "replied": int(Status.REPLIED),
@@ -67,7 +69,7 @@ def check_in_purchase(record: SourceRecord, playbook: Playbook) -> CheckedIn | R
         if event.currency != playbook.currency:
             rate = playbook.rates.get(event.currency)
             if rate is None:
-                raise _rejected("unknown_currency", "neither the base currency nor one with a rate")
+                raise _no_rate(event.currency)
             amount = round(amount * rate)
             if amount > LARGEST_AMOUNT:
                 raise _rejected("bad_value", "an amount beyond all bounds once it is converted")
@@ -154,6 +156,12 @@ def _checked(record: SourceRecord, customer_id: str, occurred_at: datetime) -> t
     if at > record.timestamp + CLOCK_TOLERANCE_MS:
         raise _rejected("future", "occurred_at is more than 5 minutes after the record's own timestamp")
     return key, at, ACCEPT_LATE in record.headers
+
+
+def _no_rate(currency: str) -> Rejected:
+    if not _CODE.search(currency):
+        return _rejected("bad_value", "not a currency's three capital letters - at `$.currency`")
+    return _rejected("unknown_currency", "neither the base currency nor one with a rate")
 
 
 def _rejected(reason: Reason, detail: str) -> Rejected:

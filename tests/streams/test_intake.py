@@ -248,6 +248,8 @@ BAD_FIELDS: dict[str, tuple[dict[str, Any], str]] = {
     "absurd items": ({"items": [{"sku": "s", "quantity": 10**9}]}, "bad_value"),
     "currency without a rate": ({"currency": "CHF"}, "unknown_currency"),
     "currency with a line break": ({"currency": "USD\n"}, "unknown_currency"),
+    "currency in small letters": ({"currency": "usd"}, "bad_value"),
+    "no currency": ({"currency": ""}, "bad_value"),
     "unknown version": ({"schema_version": 2}, "unknown_version"),
     "in the future": ({"occurred_at": "2026-01-05T12:05:00.124Z"}, "future"),
     "before 1970": ({"occurred_at": "1969-12-31T23:59:59.999Z"}, "before_1970"),
@@ -278,6 +280,13 @@ def test_bad_field_is_refused(case: str) -> None:
     """A field that does not hold up refuses the record with its reason."""
     fields, expected = BAD_FIELDS[case]
     assert expected == reason(purchase(fields))
+
+
+def test_refused_currency_is_not_quoted() -> None:
+    """What stands in its place may be anybody's address; the detail names the field."""
+    refused = purchase({"currency": "jane.doe@example.com"})
+    assert isinstance(refused, Refused)
+    assert "not a currency's three capital letters - at `$.currency`" == refused.rejected.detail
 
 
 @pytest.mark.parametrize("field", PURCHASE)
