@@ -295,7 +295,8 @@ class Customer(_Value):
 def wake_of(customer: Customer) -> i64:
     """The earliest instant (ms) at which a rule about this customer comes true; NEVER for none."""
     wake = customer.wake_spell
-    wake = min(wake, customer.wake_support)
+    if customer.wake_support < wake:  # noqa: PLR1730 - min() would make objects of the numbers
+        wake = customer.wake_support
     return customer.wake_logins if customer.wake_logins < wake else wake
 
 

@@ -56,6 +56,9 @@ _PRIORITIES: Final[dict[TicketPriority, int]] = {
     "urgent": int(Priority.URGENT),
 }
 
+# Compiled, a name that is not final is looked up each time.
+_blake2b: Final = blake2b
+
 
 CheckIn = Callable[[SourceRecord, Playbook], CheckedIn | Refused]
 
@@ -128,7 +131,7 @@ CHECK_IN: Final[Mapping[str, CheckIn]] = MappingProxyType(
 
 def hash_of(identifier: str) -> i64:
     """The first 8 bytes of the BLAKE2b digest of the id's UTF-8, as a signed number."""
-    return read_i64_be(blake2b(identifier.encode()).digest(), 0)
+    return read_i64_be(_blake2b(identifier.encode()).digest(), 0)
 
 
 def _value(record: SourceRecord) -> bytes:
@@ -147,7 +150,7 @@ def _checked(record: SourceRecord, customer_id: str, occurred_at: datetime) -> t
         raise _rejected("no_key", "the record has no key; it must be the customer_id")
     if key != customer_id.encode():
         raise _rejected("key_mismatch", "the record's key is not its customer_id")
-    if b"\x00" in key:
+    if 0 in key:  # as bytes it would be tried as a number first, and raise and drop an error each time
         raise _rejected("bad_value", "a NUL in the customer_id")
     at = since_epoch(occurred_at)
     if at < 0:

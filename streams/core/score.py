@@ -35,6 +35,11 @@ WEEK: Final = 604_800_000
 """Milliseconds in the model's unit of time."""
 
 
+# Unlike exp and log these are called as objects also where the rest is compiled: so without a search by name.
+_log1p: Final = log1p
+_expm1: Final = expm1
+
+
 @mypyc_attr(acyclic=True, free_list_len=1)
 class Silence:
     """What the score needs to know of a customer who stops buying now.
@@ -64,8 +69,8 @@ def p_lapse(silence: Silence, lapse_age_ms: i64, silent_ms: i64) -> float:
     if silent_ms >= lapse_age_ms:
         return 1.0
     scale, shape, odds = silence.scale, silence.shape, silence.odds
-    reached = exp(-shape * log1p(float(lapse_age_ms) / scale)) + odds
-    return reached / ((exp(-shape * log1p(float(silent_ms) / scale)) if silent_ms > 0 else 1.0) + odds)
+    reached = exp(-shape * _log1p(float(lapse_age_ms) / scale)) + odds
+    return reached / ((exp(-shape * _log1p(float(silent_ms) / scale)) if silent_ms > 0 else 1.0) + odds)
 
 
 def crossing(silence: Silence, lapse_age_ms: i64, q: float, least: i64 = 0) -> i64:
@@ -76,24 +81,24 @@ def crossing(silence: Silence, lapse_age_ms: i64, q: float, least: i64 = 0) -> i
     millisecond off. 0 < q < 1.
     """
     scale, shape, odds = silence.scale, silence.shape, silence.odds
-    survives = exp(-shape * log1p(float(lapse_age_ms) / scale))
+    survives = exp(-shape * _log1p(float(lapse_age_ms) / scale))
     reached = survives + odds
     target = (survives + odds * (1.0 - q)) / q
     due = lapse_age_ms
     if target > 0.0:  # else everything has underflown: no closed form, so search all of it
-        guess = scale * expm1(-log(target) / shape)
+        guess = scale * _expm1(-log(target) / shape)
         if guess < float(lapse_age_ms):
             due = ceil(guess)
         # P(lapse) never falls: what holds of the millisecond before `due` holds of `least` too.
         if (
             least < due < lapse_age_ms
-            and reached / (exp(-shape * log1p(float(due) / scale)) + odds) >= q
-            and reached / (exp(-shape * log1p(float(due - 1) / scale)) + odds) < q
+            and reached / (exp(-shape * _log1p(float(due) / scale)) + odds) >= q
+            and reached / (exp(-shape * _log1p(float(due - 1) / scale)) + odds) < q
         ):
             return due
     if (
         least >= lapse_age_ms
-        or reached / ((exp(-shape * log1p(float(least) / scale)) if least > 0 else 1.0) + odds) >= q
+        or reached / ((exp(-shape * _log1p(float(least) / scale)) if least > 0 else 1.0) + odds) >= q
     ):
         return least
     return _search(silence, lapse_age_ms, q, due, least)
@@ -133,7 +138,7 @@ def score_at(model: Model, silence: Silence, lapse_age_ms: int, silent_ms: int) 
     """
     elapsed = silent_ms if silent_ms > 0 else 0
     scale, shape, odds = silence.scale, silence.shape, silence.odds
-    evidence = shape * log1p(elapsed / scale)
+    evidence = shape * _log1p(elapsed / scale)
     if elapsed >= lapse_age_ms:
         left, prior = _prior_of_leaving(model.a, model.b)
         at_purchase = log(odds)
@@ -141,12 +146,12 @@ def score_at(model: Model, silence: Silence, lapse_age_ms: int, silent_ms: int) 
         history, waited = Driver("history", at_purchase - left), Driver("silence", evidence)
         return Score(1.0, "p_dead", logit, (prior, history, waited))
     lapses, prior = _prior_of_lapsing(model.alpha, model.r, model.a, model.b, lapse_age_ms)
-    hazard = shape * log1p(lapse_age_ms / scale)
+    hazard = shape * _log1p(lapse_age_ms / scale)
     reached = exp(-hazard) + odds
     log_reached = log(reached)
-    at_purchase = log_reached - log(-expm1(-hazard))
-    remaining = shape * log1p((lapse_age_ms - elapsed) / (scale + elapsed))
-    logit = log_reached + evidence - log(-expm1(-remaining))
+    at_purchase = log_reached - log(-_expm1(-hazard))
+    remaining = shape * _log1p((lapse_age_ms - elapsed) / (scale + elapsed))
+    logit = log_reached + evidence - log(-_expm1(-remaining))
     history, waited = Driver("history", at_purchase - lapses), Driver("silence", logit - at_purchase)
     return Score(reached / (exp(-evidence) + odds), "p_lapse", logit, (prior, history, waited))
 
@@ -155,8 +160,8 @@ def score_at(model: Model, silence: Silence, lapse_age_ms: int, silent_ms: int) 
 @lru_cache(maxsize=16)
 def _prior_of_lapsing(alpha: float, r: float, a: float, b: float, lapse_age_ms: int) -> tuple[float, Driver]:
     """The log-odds of a lapse on the day of a first purchase, as a number and as a driver."""
-    hazard = r * log1p(lapse_age_ms / (alpha * WEEK))
-    logit = log(exp(-hazard) + a / b) - log(-expm1(-hazard))
+    hazard = r * _log1p(lapse_age_ms / (alpha * WEEK))
+    logit = log(exp(-hazard) + a / b) - log(-_expm1(-hazard))
     return logit, Driver("prior", logit)
 
 
