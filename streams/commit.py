@@ -31,7 +31,7 @@ from streams.changelog import ChangelogReader, Moved
 from streams.changes import Changes, Record
 from streams.clock import wall_ms
 from streams.connection import client_arguments, start, stop, translated
-from streams.record_writer import seal, write_batch
+from streams.record_writer import seal, write_records
 from streams.settings import Settings
 
 BATCH_BYTES = 900_000
@@ -149,9 +149,9 @@ class Committer:
     ) -> None:
         place = 0
         while place < len(records):
-            data, count = write_batch(records, place, BATCH_BYTES)
+            written, count = write_records(records, place, BATCH_BYTES)
             place += count
-            batch = _Batch(data, count, wall_ms())
+            batch = _Batch(written, count, wall_ms())
             sent.append(await producer.send_batch(batch, topic, partition=self._partition))
 
     def _meaning(self, error: KafkaError) -> WinbackError:
@@ -181,10 +181,11 @@ class _Batch:
     """A batch of ours in the place of aiokafka's BatchBuilder: all that its producer calls of one that is
     complete (MessageBatch and MessageAccumulator in aiokafka/producer/message_accumulator.py)."""
 
-    def __init__(self, data: bytearray, count: int, timestamp: int) -> None:
-        self._data = data
+    def __init__(self, records: bytes, count: int, timestamp: int) -> None:
+        self._records = records
         self._count = count
         self._timestamp = timestamp
+        self._sealed = b""
 
     def record_count(self) -> int:
         """By so much the sequence numbers go on."""
@@ -199,8 +200,8 @@ class _Batch:
 
     def _set_producer_state(self, producer_id: int, producer_epoch: int, base_sequence: int) -> None:
         """Called before the first attempt alone: whatever is tried again must be the same bytes."""
-        seal(
-            self._data,
+        self._sealed = seal(
+            self._records,
             self._count,
             self._timestamp,
             producer=producer_id,
@@ -208,8 +209,8 @@ class _Batch:
             sequence=base_sequence,
         )
 
-    def _build(self) -> bytearray:
-        return self._data
+    def _build(self) -> bytes:
+        return self._sealed
 
 
 def _reason(producer: AIOKafkaProducer, told: Exception) -> KafkaError | None:

@@ -29,6 +29,7 @@ MODULES: Final = (
     "schemas.ring",
     "streams.changes",
     "streams.checked",
+    "streams.checksum",
     "streams.core.advance",
     "streams.core.draft",
     "streams.core.facets.logins",

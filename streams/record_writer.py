@@ -11,24 +11,23 @@ streams.source_records. Format: https://kafka.apache.org/documentation/#recordba
 from struct import Struct
 from typing import Final
 
-from aiokafka.record.util import calc_crc32c
 from librt.strings import BytesWriter
 from mypy_extensions import i64
 
 from schemas.codec import Headers
 from schemas.layout import write_bytes, write_number
 from streams.changes import Record
+from streams.checksum import checksum
 
-_HEADER: Final = Struct(">qiibIhiqqqhii")
-"""Offset, length, leader epoch, format, checksum, attributes, last delta, first and last timestamp,
-producer's id and epoch, first sequence number, count."""
-_EMPTY_HEADER: Final = bytes(_HEADER.size)
+# The two halves of a batch's header.
+_BEFORE_CHECKED: Final = Struct(">qiibI")
+"""Offset, length, leader epoch, format, checksum."""
+_CHECKED: Final = Struct(">hiqqqhii")
+"""Attributes, last delta, first and last timestamp, producer's id and epoch, first sequence number, count:
+what the checksum counts, and all records with it."""
+_HEADER_SIZE: Final = _BEFORE_CHECKED.size + _CHECKED.size
 _AFTER_LENGTH: Final = 12
 """From here on the length counts."""
-_CHECKSUM: Final = Struct(">I")
-_CHECKSUM_AT: Final = 17
-_ATTRIBUTES: Final = 21
-"""From here on the checksum counts."""
 
 _FORMAT: Final = 2
 _TRANSACTIONAL: Final = 0x10
@@ -39,14 +38,14 @@ _NULL: Final = -1
 _NO_HEADERS: Final = b"\0"
 
 
-def write_batch(records: list[Record], start: i64, limit: i64) -> tuple[bytearray, int]:
-    """A batch of the records from `start` on that remains below `limit` bytes, and how many are in it.
+def write_records(records: list[Record], start: i64, limit: i64) -> tuple[bytes, int]:
+    """The records from `start` on whose batch remains below `limit` bytes, as they stand in it after its
+    header, and how many they are.
 
-    Its header is empty: see `seal`. The first record always goes in: whether it is too large is for the
-    broker to say.
+    The first record always goes in: whether it is too large is for the broker to say.
     """
     out = BytesWriter()
-    out.write(_EMPTY_HEADER)
+    room: i64 = limit - _HEADER_SIZE
     count: i64 = 0
     left: i64 = len(records) - start
     while count < left:
@@ -55,7 +54,7 @@ def write_batch(records: list[Record], start: i64, limit: i64) -> tuple[bytearra
         packed = _packed(headers) if headers else _NO_HEADERS
         # The two bytes are the attributes, of which there are none, and what is added to the timestamp: 0.
         size = 2 + _number_size(count) + _bytes_size(key) + _bytes_size(value) + len(packed)
-        if count > 0 and len(out) + _number_size(size) + size >= limit:
+        if count > 0 and len(out) + _number_size(size) + size >= room:
             break
         write_number(out, size)
         out.append(0)
@@ -65,32 +64,28 @@ def write_batch(records: list[Record], start: i64, limit: i64) -> tuple[bytearra
         _write_bytes(out, value)
         out.write(packed)
         count += 1
-    return bytearray(out.getvalue()), int(count)
+    return out.getvalue(), int(count)
 
 
 def seal(
-    batch: bytearray, count: int, timestamp: int, *, producer: int, producer_epoch: int, sequence: int
-) -> None:
-    """Write the header of a transaction's batch of `count` records. timestamp: milliseconds since the
-    epoch. sequence: the number of the first record in what this producer has written to the partition."""
-    _HEADER.pack_into(
-        batch,
-        0,
+    records: bytes, count: int, timestamp: int, *, producer: int, producer_epoch: int, sequence: int
+) -> bytes:
+    """The batch of `count` records that `write_records` has written, as a part of a transaction.
+
+    timestamp: milliseconds since the epoch. sequence: the number of the first record in what this
+    producer has written to the partition.
+    """
+    checked = _CHECKED.pack(
+        _TRANSACTIONAL, count - 1, timestamp, timestamp, producer, producer_epoch, sequence, count
+    )
+    before = _BEFORE_CHECKED.pack(
         0,  # the offset is the broker's to give
-        len(batch) - _AFTER_LENGTH,
+        _HEADER_SIZE - _AFTER_LENGTH + len(records),
         _NO_LEADER_EPOCH,
         _FORMAT,
-        0,  # the checksum comes when all else is there
-        _TRANSACTIONAL,
-        count - 1,
-        timestamp,
-        timestamp,
-        producer,
-        producer_epoch,
-        sequence,
-        count,
+        checksum(checked, records),
     )
-    _CHECKSUM.pack_into(batch, _CHECKSUM_AT, calc_crc32c(memoryview(batch)[_ATTRIBUTES:]))
+    return b"".join((before, checked, records))
 
 
 def _packed(headers: Headers) -> bytes:

@@ -2,7 +2,7 @@
 
 aiokafka makes an object of its own of each record first, and hands it on through a generator and
 several calls. Here the bytes of a batch are walked once, and nothing but a SourceRecord is made of a
-record. Compiled (streams.compiled), reading then costs half as much or less, and half of that is the
+record. Compiled (streams.compiled), reading then costs half as much or less; a ninth of that is the
 checksum.
 
 Whatever is not as it should be is aiokafka's to judge: a batch that is not read here to its end is

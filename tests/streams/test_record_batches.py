@@ -1,9 +1,12 @@
 """Record batches: where each ends, which are committed, and what can be told of a damaged one."""
 
 import pytest
+from aiokafka.record.default_records import DefaultRecordBatch
+from hypothesis import given
+from hypothesis import strategies as st
 
-from streams.record_batches import BadLength, Salvaged, batches, committed, reader_of, salvage
-from tests.streams.wire import BODY_AT, marker, offsets, only, sealed, wire, with_codec
+from streams.record_batches import BadLength, Batch, Salvaged, batches, committed, reader_of, salvage
+from tests.streams.wire import ATTRIBUTES_AT, BODY_AT, CRC_AT, marker, offsets, only, sealed, wire, with_codec
 
 A, B, C = (b"a", b"first"), (b"b", b"second"), (b"c", b"third")
 LATIN_1 = "é".encode("latin-1")
@@ -81,6 +84,26 @@ def test_of_a_wrong_checksum_only_the_keys_are_believed() -> None:
         [(record.key, record.unreadable) for record in found],
         nameless,
     )
+
+
+@pytest.mark.parametrize("size", [0, 1, 13, 10_000])
+def test_a_batch_is_sound_where_aiokafka_says_so(size: int) -> None:
+    """Whatever its size, and whichever byte of what the checksum counts, or of itself, is another."""
+    data = wire((b"a", bytes(size)))
+    assert only(data).is_sound
+    assert DefaultRecordBatch(data).validate_crc()
+    for place in (CRC_AT, CRC_AT + 3, ATTRIBUTES_AT, ATTRIBUTES_AT + 1, BODY_AT, len(data) - 1):
+        changed = bytearray(data)
+        changed[place] ^= 0x80
+        assert not only(bytes(changed)).is_sound
+        assert not DefaultRecordBatch(changed).validate_crc()
+
+
+@given(st.binary(min_size=BODY_AT, max_size=BODY_AT + 20))
+def test_any_bytes_are_judged_as_aiokafka_judges_them(data: bytes) -> None:
+    """Also a batch of a header alone, and a checksum whose highest bit is set."""
+    assert DefaultRecordBatch(data).validate_crc() == Batch(data).is_sound
+    assert Batch(sealed(data)).is_sound
 
 
 def test_a_record_that_claims_too_much_ends_what_can_be_named() -> None:
