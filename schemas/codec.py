@@ -52,25 +52,25 @@ TRIGGER_TYPES: Final[dict[tuple[type[ChurnRisk | WinBack], str], str]] = {
 HEALTH_TYPE: Final = "winback.customer-health.changed.v1"
 RECEIPT_TYPE: Final = "winback.erasure-receipts.issued.v1"
 
-_STRUCTURED = b"application/cloudevents"
-_STRUCTURED_JSON = frozenset({b"application/cloudevents", b"application/cloudevents+json"})
+_STRUCTURED: Final = b"application/cloudevents"
+_STRUCTURED_JSON: Final = frozenset({b"application/cloudevents", b"application/cloudevents+json"})
 
 # The words of msgspec that hold no value out of the record; any other message is replaced.
-_HARMLESS = compile_pattern(
+_HARMLESS: Final = compile_pattern(
     r"(Expected `[a-z |]+`(, got `[a-z]+`| (of length )?[<>]= -?[0-9.]+| with a timezone component)"
     r"|Object missing required field `[a-z_]+`"
     r"|Invalid RFC3339 encoded datetime|(Number|Integer value) out of range)"
     r"( - at `\$[a-z0-9_.\[\]]*`)?"
 )
-_PLACE = compile_pattern(r" - at `\$[a-z0-9_.\[\]]*`$")
-_FILLABLE = frozenset({f"Object missing required field `{name}`" for name in ("id", "occurred_at")})
+_PLACE: Final = compile_pattern(r" - at `\$[a-z0-9_.\[\]]*`$")
+_FILLABLE: Final = frozenset({f"Object missing required field `{name}`" for name in ("id", "occurred_at")})
 
 E = TypeVar("E", bound=Event)
 
 
-_decode_envelope = msgspec.json.Decoder(Envelope).decode
-_decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
-_encode = msgspec.json.Encoder().encode
+_decode_envelope: Final = msgspec.json.Decoder(Envelope).decode
+_decode_fields: Final = msgspec.json.Decoder(dict[str, Raw]).decode
+_encode: Final = msgspec.json.Encoder().encode
 
 
 class EventDecoder(Generic[E]):
@@ -145,7 +145,7 @@ decode_purchase: Final = EventDecoder(Purchase, PURCHASE_TYPE)
 decode_login: Final = EventDecoder(Login, LOGIN_TYPE)
 decode_support_ticket: Final = EventDecoder(SupportTicket, SUPPORT_TICKET_TYPE)
 
-_decode_erasure = msgspec.json.Decoder(Erasure).decode
+_decode_erasure: Final = msgspec.json.Decoder(Erasure).decode
 
 
 def decode_erasure(value: bytes) -> Erasure:
@@ -162,12 +162,19 @@ def encode_event(event: Event | Erasure) -> bytes:
     return _encode(event)
 
 
-_SPEC_VERSION_HEADER = ("ce_specversion", SPEC_VERSION.encode())
-_SOURCE_HEADER = ("ce_source", SOURCE.encode())
-_CONTENT_TYPE_HEADER = ("content-type", b"application/json")
-_TRIGGER_TYPE_HEADERS = {key: ("ce_type", name.encode()) for key, name in TRIGGER_TYPES.items()}
-_HEALTH_TYPE_HEADER = ("ce_type", HEALTH_TYPE.encode())
-_RECEIPT_TYPE_HEADER = ("ce_type", RECEIPT_TYPE.encode())
+def _before_time(type_name: str) -> HeaderList:
+    return [
+        ("ce_source", SOURCE.encode()),
+        ("ce_specversion", SPEC_VERSION.encode()),
+        ("ce_type", type_name.encode()),
+    ]
+
+
+# As lists: what stands in one is made once, and not for each message.
+_TRIGGER_HEADERS: Final = {key: _before_time(name) for key, name in TRIGGER_TYPES.items()}
+_HEALTH_HEADERS: Final = _before_time(HEALTH_TYPE)
+_RECEIPT_HEADERS: Final = _before_time(RECEIPT_TYPE)
+_AFTER_TIME: Final[HeaderList] = [("content-type", b"application/json")]
 
 
 def headers_and_body(message: Output) -> tuple[HeaderList, bytes]:
@@ -177,21 +184,17 @@ def headers_and_body(message: Output) -> tuple[HeaderList, bytes]:
     """
     body = _encode(message)
     if isinstance(message, CustomerHealth):
-        identifier, type_header, time = _digest(body), _HEALTH_TYPE_HEADER, message.as_of
+        identifier, named, time = _digest(body), _HEALTH_HEADERS, message.as_of
     elif isinstance(message, ErasureReceipt):
-        identifier, type_header, time = _digest(body), _RECEIPT_TYPE_HEADER, message.forgotten_at
+        identifier, named, time = _digest(body), _RECEIPT_HEADERS, message.forgotten_at
     else:
         identifier = message.id.encode()
-        type_header = _TRIGGER_TYPE_HEADERS[type(message), message.kind]
+        named = _TRIGGER_HEADERS[type(message), message.kind]
         time = message.due_at
-    headers: HeaderList = [
-        ("ce_id", identifier),
-        _SOURCE_HEADER,
-        _SPEC_VERSION_HEADER,
-        type_header,
-        ("ce_time", _encode(time)[1:-1]),
-        _CONTENT_TYPE_HEADER,
-    ]
+    headers: HeaderList = [("ce_id", identifier)]
+    headers += named
+    headers.append(("ce_time", _encode(time)[1:-1]))
+    headers += _AFTER_TIME
     return headers, body
 
 
@@ -199,7 +202,7 @@ def _digest(body: bytes) -> bytes:
     return blake2b(body, digest_size=16).hexdigest().encode()
 
 
-_OUTPUT_DECODERS = {
+_OUTPUT_DECODERS: Final = {
     **{name.encode(): msgspec.json.Decoder(body).decode for (body, _), name in TRIGGER_TYPES.items()},
     HEALTH_TYPE.encode(): msgspec.json.Decoder(CustomerHealth).decode,
     RECEIPT_TYPE.encode(): msgspec.json.Decoder(ErasureReceipt).decode,

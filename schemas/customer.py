@@ -13,16 +13,16 @@ from mypy_extensions import i64, mypyc_attr
 
 from schemas.tickets import Ticket
 
-NEVER: Final = 2**62
+NEVER: Final[i64] = 2**62
 """A deadline that will not come."""
 
-LONG_AGO: Final = -(2**62)
+LONG_AGO: Final[i64] = -(2**62)
 """An instant before every event, and before whatever is reckoned back from one."""
 
-BEFORE_ALL: Final = -1
+BEFORE_ALL: Final[i64] = -1
 """An instant or a day before every event, since none is accepted that is dated before 1970."""
 
-LARGEST: Final = 2**61
+LARGEST: Final[i64] = 2**61
 """No sum of money goes beyond it, up or down. It takes a million of the largest orders to get there."""
 
 RULES: Final = (
@@ -295,8 +295,7 @@ class Customer(_Value):
 def wake_of(customer: Customer) -> i64:
     """The earliest instant (ms) at which a rule about this customer comes true; NEVER for none."""
     wake = customer.wake_spell
-    if customer.wake_support < wake:  # noqa: PLR1730 - min() would make objects of the numbers
-        wake = customer.wake_support
+    wake = min(wake, customer.wake_support)
     return customer.wake_logins if customer.wake_logins < wake else wake
 
 

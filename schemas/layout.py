@@ -15,7 +15,7 @@ from mypy_extensions import i64, mypyc_attr
 
 from schemas.customer import NEVER
 
-_NEVER_CODE: Final = -2
+_NEVER_CODE: Final[i64] = -2
 """Stands for an instant that will not come; no instant is below -1, BEFORE_ALL."""
 
 

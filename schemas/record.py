@@ -42,17 +42,17 @@ from schemas.tickets import Ticket
 VERSION: Final = 5
 """Of what is written. The head is the same in every version so far; a partition record has fields at its
 end since version 3, whose defaults are what earlier ones meant."""
-PARTITION_KEY = b"\x00winback.partition"
+PARTITION_KEY: Final = b"\x00winback.partition"
 """The reserved key of the partition record; no customer id holds a NUL."""
 
-_HEAD = Struct(">BqIIB")
+_HEAD: Final = Struct(">BqIIB")
 HEAD_SIZE: Final = 18
 _WAKE_AT: Final = 1
 STAGE_AT: Final = 17
 """Where the stage's byte is."""
-STUB: Final = 255
+STUB: Final[i64] = 255
 """Stands for the stage where all that is left is that the customer was forgotten."""
-raw_head = _HEAD.unpack_from
+raw_head: Final = _HEAD.unpack_from
 """As `head`, but a plain tuple and unchecked: for the million records of a recovery."""
 
 _PURCHASES: Final = 1
@@ -61,9 +61,11 @@ _SUPPORT: Final = 4
 _FIRINGS: Final = 8
 _ALL: Final = 15
 _LAST_DAY: Final = 2**40
-_encode = msgspec.msgpack.Encoder().encode
-_decode_tickets = msgspec.msgpack.Decoder(tuple[tuple[Ticket, ...], tuple[int, ...], tuple[int, ...]]).decode
-_decode_partition = msgspec.msgpack.Decoder(PartitionRecord).decode
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode_tickets: Final = msgspec.msgpack.Decoder(
+    tuple[tuple[Ticket, ...], tuple[int, ...], tuple[int, ...]]
+).decode
+_decode_partition: Final = msgspec.msgpack.Decoder(PartitionRecord).decode
 
 
 class Fingerprint(NamedTuple):
@@ -275,7 +277,7 @@ def _read_body(value: bytes) -> Customer:
         logins,
         support,
         firings,
-        0 if stage == STUB else stage,
+        i64(0) if stage == STUB else stage,
         lapsed_day,
         wake_spell,
         wake_support,

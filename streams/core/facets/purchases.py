@@ -43,9 +43,11 @@ def fold(facet: Purchases | None, event: Ordered, *, now: i64, max_lateness: i64
     amount = event.amount
     count: i64 = 0 if event.refund else 1
     place = _place_of(day, ring)
-    known = place < size and day_at(ring, place) == day
-    day_orders: i64 = orders_at(ring, place) if known else 0
-    day_spend = _sum(spend_at(ring, place) if known else 0, amount)
+    day_orders: i64 = 0
+    day_spend = amount
+    if place < size and day_at(ring, place) == day:
+        day_orders = orders_at(ring, place)
+        day_spend = _sum(spend_at(ring, place), amount)
     ring = _with_bucket(ring, place, day, day_orders + count, day_spend, span)
 
     first_at, last_at, days = before.first_at, before.last_at, before.days
