@@ -3,8 +3,10 @@ that the changelog keeps.
 
 All instants are milliseconds since the epoch, UTC; all days are days since the epoch; money is in
 minor units of the base currency. Nothing here is ever changed: whoever folds an event makes anew what
-it touches. The classes are written out by hand because they are compiled (streams/compiled.py): their
-fields are then machine numbers, and an event costs a tenth of what it would as general objects.
+it touches. So there are no cycles, and compiled code does not tell the garbage collector of any of it.
+
+The classes are written out by hand because they are compiled (streams/compiled.py): their fields are
+then machine numbers, and an event costs a tenth of what it would as general objects.
 """
 
 from typing import Final

@@ -23,7 +23,7 @@ MinorUnits = Annotated[int, Meta(ge=0, le=10**12)]
 
 Currency = Annotated[str, Meta(extra_json_schema={"pattern": "^[A-Z]{3}$"})]
 """ISO 4217 alphabetic code. Looked at by streams/intake.py where it is not the base currency: to search
-each one for the pattern would take as long as reading the rest of the event."""
+each one for the pattern took a third of all that decoding takes."""
 
 
 class Item(Struct, frozen=True):

@@ -9,6 +9,7 @@ maximum can go in any case.
 
 from collections import deque
 from collections.abc import Sequence
+from typing import Final
 
 from mypy_extensions import i64
 
@@ -22,6 +23,8 @@ STRETCH = 250
 """Records checked in, merged and folded in one go: what they turn into is then still at hand in the
 processor's cache, and the loop serves the other partitions in between."""
 _AFTER_ALL = (2**63 - 1, 0)
+_RECORD: Final[i64] = 200
+"""What a record weighs in memory besides its key and value, bytes."""
 
 
 class _Queue:
@@ -159,7 +162,8 @@ class Merge:
             stretch = records[opened : opened + self._stretch]
             items: list[Item] = [check_in(record, playbook) for record in stretch]
             if self._bounds is not None:
-                items = [_within(item, *self._bounds) for item in items]
+                begin, end = self._bounds
+                items = [_within(item, begin, end) for item in items]
             queue.head = items
             queue.opened = opened + len(items)
             queue.place = 0
@@ -182,7 +186,7 @@ class Merge:
         queue.size -= size
 
 
-def _within(item: Item, begin: int, end: int) -> Item:
+def _within(item: Item, begin: i64, end: i64) -> Item:
     if type(item) is CheckedIn:
         at = item.stimulus.at
         if at >= end:
@@ -193,5 +197,8 @@ def _within(item: Item, begin: int, end: int) -> Item:
 
 
 def _size(records: Sequence[SourceRecord]) -> int:
-    # 200: what a record weighs in memory besides its key and value.
-    return sum([len(record.value or b"") + len(record.key or b"") + 200 for record in records])
+    size: i64 = 0
+    for record in records:
+        value, key = record.value, record.key
+        size += _RECORD + (len(value) if value else 0) + (len(key) if key else 0)
+    return size
