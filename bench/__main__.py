@@ -105,20 +105,29 @@ def main() -> int:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="winback-bench-")))
         broker = stack.enter_context(kafka(arguments.bootstrap, say, gathering()))
         bench = Bench(broker.bootstrap, plan, folder, say, broker_processes=broker.processes)
-        results = run(bench.run())
-        report = Report(
-            commit=made["commit"],
-            machine=made["machine"],
-            broker=broker.title,
-            load=made["load"],
-            events=plan.size.events,
-            customers=plan.size.customers,
-            value_bytes=bench.value_bytes,
-            results=results,
-        )
-    write(report, arguments.into)
-    print(page(report), end="")
-    return int(any(result.failed for result in results))
+
+        def report() -> Report:
+            return Report(
+                commit=made["commit"],
+                machine=made["machine"],
+                broker=broker.title,
+                load=made["load"],
+                events=plan.size.events,
+                customers=plan.size.customers,
+                value_bytes=bench.value_bytes,
+                results=bench.results,
+            )
+
+        try:
+            run(bench.run())
+        except (KeyboardInterrupt, SystemExit):
+            if bench.results:
+                say("broken off; here is what was measured until then, and no file is written")
+                print(page(report()), end="")
+            raise
+    write(report(), arguments.into)
+    print(page(report()), end="")
+    return int(any(result.failed for result in bench.results))
 
 
 if __name__ == "__main__":

@@ -75,6 +75,7 @@ class Bench:
         self._watched = Watched(self._settings, self._name, broker_processes)
         self._inputs = {False: self._settings.topics.name(PURCHASES), True: f"{self._name}-slow-purchases"}
         self._expected = {False: Expected(), True: Expected()}
+        self._results: dict[tuple[Job, str], Result] = {}
 
     @property
     def value_bytes(self) -> float:
@@ -82,20 +83,24 @@ class Bench:
         known = self._expected[False]
         return known.value_bytes / known.events if known.events else 0.0
 
-    async def run(self) -> list[Result]:
-        """Everything, in the order of the table."""
+    @property
+    def results(self) -> list[Result]:
+        """What has been measured so far, in the order of the table."""
+        pairs = [(job, engine.name) for job, engine in self._plan.pairs()]
+        return [self._results[pair] for pair in pairs if pair in self._results]
+
+    async def run(self) -> None:
+        """Everything; see `results`."""
         await self._make_input()
-        results: dict[tuple[Job, str], Result] = {}
         for number in range(1, self._plan.runs + 1):
             for job, engine in self._plan.pairs():
                 size = self._plan.slow if engine.prefix else self._plan.size
-                known = results.get((job, engine.name))
+                known = self._results.get((job, engine.name))
                 if known is None:
                     known = Result(job, engine.name, engine.settings, size.events)
                 if not (known.not_run or known.failed):
                     known = await self._once_more(known, engine, job, number)
-                results[job, engine.name] = known
-        return [results[job, engine.name] for job, engine in self._plan.pairs()]
+                self._results[job, engine.name] = known
 
     # The input
 

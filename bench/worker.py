@@ -74,7 +74,8 @@ def main() -> int:
         folder = Path(stack.enter_context(TemporaryDirectory()))
         broker = stack.enter_context(kafka(arguments.bootstrap, say))
         bench = Bench(broker.bootstrap, plan, folder, say, broker_processes=broker.processes)
-        [result] = run(bench.run())
+        run(bench.run())
+    [result] = bench.results
     if result.failed:
         raise SystemExit(f"the worker did not get through: {result.failed}")
     found = figures(result)
