@@ -69,9 +69,16 @@ def _compiled_in(folder: Path) -> Path:
         check=False,
     )
     if done.returncode:
-        last = (done.stderr.strip() or done.stdout.strip() or "no message").splitlines()[-1]
         raise ConfigurationError(
-            f"the fold could not be compiled: {last} (it takes mypy and setuptools, which the extra "
-            "`compiled` installs, a C compiler and Python's headers; without, plain Python does the same)"
+            f"the fold could not be compiled: {complaint(done.stdout, done.stderr)} (it takes mypy and "
+            "setuptools, which the extra `compiled` installs, a C compiler and Python's headers; without, "
+            "plain Python does the same)"
         )
     return made
+
+
+def complaint(out: str, errors: str) -> str:
+    """Of all that mypyc, setuptools and the C compiler have said, the line that tells why they failed."""
+    lines = [line.strip() for line in (*out.splitlines(), *errors.splitlines()) if line.strip()]
+    # The first error is the cause; what comes after it may be a warning, or that there was an error.
+    return next((line for line in lines if "error:" in line), lines[-1] if lines else "no message")
