@@ -9,6 +9,7 @@ from mypy_extensions import i64
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_DAY: Final = _EPOCH.date()
 _DAY: Final = 86_400_000
+# Compiled, a name that is not final is looked up each time.
 _UTC: Final = UTC
 
 
