@@ -26,7 +26,7 @@ from streams.metrics import QuarantineReason
 # Where the header's fields stand. Left out: leader epoch, producer epoch, base sequence.
 _OFFSET: Final = 0
 _LENGTH: Final = 8
-_AFTER_LENGTH: Final = 12
+AFTER_LENGTH: Final = 12
 """From here on the length counts."""
 _MAGIC: Final = 16
 _CHECKSUM: Final = 17
@@ -37,12 +37,12 @@ _FIRST_TIMESTAMP: Final = 27
 _LAST_TIMESTAMP: Final = 35
 _PRODUCER: Final = 43
 _COUNT: Final = 57
-_HEADER_SIZE: Final = 61
+HEADER_SIZE: Final = 61
 
-_FORMAT: Final = 2
+FORMAT: Final = 2
 _CODEC: Final = 0x07
 _LOG_APPEND_TIME: Final = 0x08
-_TRANSACTIONAL: Final = 0x10
+TRANSACTIONAL: Final = 0x10
 _CONTROL: Final = 0x20
 _ABORT: Final = 0
 _CONTROL_KEY: Final = Struct(">hh")
@@ -115,8 +115,8 @@ class Batch:
         """The bytes its records are in, and where the first one begins; errors are the codec's own."""
         number = self.attributes & _CODEC
         if not number:
-            return self.data, _HEADER_SIZE
-        return bytes(_DECODERS[number][1](self.data[_HEADER_SIZE:])), 0
+            return self.data, HEADER_SIZE
+        return bytes(_DECODERS[number][1](self.data[HEADER_SIZE:])), 0
 
 
 class Salvaged(NamedTuple):
@@ -139,11 +139,11 @@ def batches(message_set: bytes) -> Iterator[Batch]:
     """
     at: i64 = 0
     size: i64 = len(message_set)
-    while at + _HEADER_SIZE <= size:
+    while at + HEADER_SIZE <= size:
         length = i64(read_i32_be(message_set, at + _LENGTH))
-        if length < _HEADER_SIZE - _AFTER_LENGTH or message_set[at + _MAGIC] != _FORMAT:
+        if length < HEADER_SIZE - AFTER_LENGTH or message_set[at + _MAGIC] != FORMAT:
             raise BadLength
-        end = at + _AFTER_LENGTH + length
+        end = at + AFTER_LENGTH + length
         if end > size:
             return
         yield Batch(message_set[at:end])
@@ -154,13 +154,13 @@ def all_batches(message_set: bytes) -> bool:
     """Whether `batches` can read a whole fetch: none of an earlier format is in it, none without an end."""
     at: i64 = 0
     size: i64 = len(message_set)
-    while at + _AFTER_LENGTH <= size:
+    while at + AFTER_LENGTH <= size:
         length = i64(read_i32_be(message_set, at + _LENGTH))
-        if length < _HEADER_SIZE - _AFTER_LENGTH:
+        if length < HEADER_SIZE - AFTER_LENGTH:
             return False
-        if at + _MAGIC < size and message_set[at + _MAGIC] != _FORMAT:
+        if at + _MAGIC < size and message_set[at + _MAGIC] != FORMAT:
             return False
-        at += _AFTER_LENGTH + length
+        at += AFTER_LENGTH + length
     return True
 
 
@@ -182,7 +182,7 @@ class Transactions:
             if self._undone and _is_abort(batch):
                 self._undone.discard(batch.producer)
             return True
-        return bool(batch.attributes & _TRANSACTIONAL) and batch.producer in self._undone
+        return bool(batch.attributes & TRANSACTIONAL) and batch.producer in self._undone
 
 
 def committed(found: Iterable[Batch], aborted: Sequence[tuple[int, int]]) -> Iterator[Batch]:

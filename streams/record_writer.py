@@ -18,6 +18,7 @@ from schemas.codec import Headers
 from schemas.layout import write_bytes, write_number
 from streams.changes import Record
 from streams.checksum import checksum
+from streams.record_batches import AFTER_LENGTH, FORMAT, HEADER_SIZE, TRANSACTIONAL
 
 # The two halves of a batch's header.
 _BEFORE_CHECKED: Final = Struct(">qiibI")
@@ -25,12 +26,6 @@ _BEFORE_CHECKED: Final = Struct(">qiibI")
 _CHECKED: Final = Struct(">hiqqqhii")
 """Attributes, last delta, first and last timestamp, producer's id and epoch, first sequence number, count:
 what the checksum counts, and all records with it."""
-_HEADER_SIZE: Final = _BEFORE_CHECKED.size + _CHECKED.size
-_AFTER_LENGTH: Final = 12
-"""From here on the length counts."""
-
-_FORMAT: Final = 2
-_TRANSACTIONAL: Final = 0x10
 _NO_LEADER_EPOCH: Final = -1
 
 _NULL: Final = -1
@@ -45,7 +40,7 @@ def write_records(records: list[Record], start: i64, limit: i64) -> tuple[bytes,
     The first record always goes in: whether it is too large is for the broker to say.
     """
     out = BytesWriter()
-    room: i64 = limit - _HEADER_SIZE
+    room: i64 = limit - HEADER_SIZE
     count: i64 = 0
     left: i64 = len(records) - start
     while count < left:
@@ -76,13 +71,13 @@ def seal(
     producer has written to the partition.
     """
     checked = _CHECKED.pack(
-        _TRANSACTIONAL, count - 1, timestamp, timestamp, producer, producer_epoch, sequence, count
+        TRANSACTIONAL, count - 1, timestamp, timestamp, producer, producer_epoch, sequence, count
     )
     before = _BEFORE_CHECKED.pack(
         0,  # the offset is the broker's to give
-        _HEADER_SIZE - _AFTER_LENGTH + len(records),
+        HEADER_SIZE - AFTER_LENGTH + len(records),
         _NO_LEADER_EPOCH,
-        _FORMAT,
+        FORMAT,
         checksum(checked, records),
     )
     return b"".join((before, checked, records))
