@@ -18,7 +18,7 @@ from mypy_extensions import i64
 
 from schemas.codec import HeaderList, Headers, decode_login, decode_purchase, decode_support_ticket
 from schemas.errors import Rejected
-from schemas.events import TicketPriority, TicketStatus
+from schemas.events import CURRENCY, TicketPriority, TicketStatus
 from schemas.instants import since_epoch
 from schemas.reasons import Reason
 from schemas.topics import LOGINS, PURCHASES, SUPPORT_TICKETS
@@ -41,7 +41,7 @@ limit, would not go out again with our headers on top; such a record would block
 CUT: Final = "winback-dead-letter-cut"
 """The header that names what had to be shortened or left out of a dead letter."""
 
-_CODE: Final = compile_pattern("^[A-Z]{3}$")
+_CURRENCY: Final = compile_pattern(CURRENCY)
 _STATUSES: Final[dict[TicketStatus, int]] = {
     "opened": int(Status.OPENED),
     "replied": int(Status.REPLIED),
@@ -162,7 +162,7 @@ def _checked(record: SourceRecord, customer_id: str, occurred_at: datetime) -> t
 
 
 def _no_rate(currency: str) -> Rejected:
-    if not _CODE.search(currency):
+    if not _CURRENCY.search(currency):
         return _rejected("bad_value", "not a currency's three capital letters - at `$.currency`")
     return _rejected("unknown_currency", "neither the base currency nor one with a rate")
 
