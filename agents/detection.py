@@ -19,7 +19,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from agents.cdnow import FIRST_DAY, CdnowPurchase
-from schemas.topics import DAY_MS
+from schemas.instants import DAY_MS
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -26,7 +26,8 @@ from agents.produce import Progress, no_progress, send_records
 from agents.rows import BadRow, Form, Row, read_rows
 from schemas.errors import ConfigurationError
 from schemas.events import Event
-from schemas.topics import DAY_MS, SOURCES, TopicSpec
+from schemas.instants import DAY_MS
+from schemas.topics import SOURCES, TopicSpec
 from streams.clock import monotonic, wall_ms
 from streams.core.playbook import Playbook
 from streams.playbook_file import load_playbook

@@ -25,9 +25,9 @@ from typing import Final
 import numpy as np
 
 from schemas.events import Event, Login, Purchase, SupportTicket, TicketPriority, TicketStatus
+from schemas.instants import DAY_MS
 
-WEEK_MS: Final = 7 * 86_400_000
-DAY_MS: Final = 86_400_000
+WEEK_MS: Final = 7 * DAY_MS
 HOUR_MS: Final = 3_600_000
 
 CUSTOMERS: Final = 10_000

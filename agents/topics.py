@@ -13,7 +13,8 @@ from aiokafka.errors import for_code
 from agents.clients import quiet_client_logs
 from agents.console import ExitCode, output, print_error, print_line
 from schemas.errors import ConfigurationError, Fatal
-from schemas.topics import DAY_MS, TopicSpec
+from schemas.instants import DAY_MS
+from schemas.topics import TopicSpec
 from streams.connection import admin, partition_counts
 from streams.settings import Settings
 

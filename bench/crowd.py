@@ -18,10 +18,10 @@ from agents.population import DAYS, SEED, lives
 from schemas.codec import encode_event
 from schemas.customer import LONG_AGO, Customer, wake_of
 from schemas.events import Event, Purchase, SupportTicket
-from schemas.instants import instant, since_epoch
+from schemas.instants import DAY_MS, instant, since_epoch
 from schemas.positions import PartitionRecord, SourcePosition
 from schemas.record import PARTITION_KEY, Fingerprint, pack, pack_partition
-from schemas.topics import CHANGELOG, DAY_MS, SOURCES
+from schemas.topics import CHANGELOG, SOURCES
 from streams.changes import Changes, Record
 from streams.checked import CheckedIn, SourceRecord
 from streams.commit import Committer

@@ -20,7 +20,7 @@ from agents.detection import (
     detection_row,
     detection_table,
 )
-from schemas.topics import DAY_MS
+from schemas.instants import DAY_MS
 from streams.core.model import Model
 from streams.core.score import crossing, silence_of
 

@@ -31,8 +31,8 @@ from bench.kept import PICTURES, keep
 from bench.pictures import Curve, curves
 from bench.provenance import caption, provenance
 from bench.workers import LOOK_SECONDS, Reading, Worker, worker
-from schemas.instants import instant
-from schemas.topics import DAY_MS, SOURCES
+from schemas.instants import DAY_MS, instant
+from schemas.topics import SOURCES
 from streams.clock import wall_ms
 from streams.core.playbook import Playbook
 from streams.playbook_file import load_playbook

@@ -6,17 +6,18 @@ from typing import Final
 
 from mypy_extensions import i64
 
+DAY_MS: Final = 86_400_000
+
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_DAY: Final = _EPOCH.date()
-_DAY: Final = 86_400_000
 # Compiled, a name that is not final is looked up each time.
 _UTC: Final = UTC
 
 
 def instant(at: i64) -> datetime:
     """The instant `at`, in UTC. Raises OverflowError beyond the calendar, which ends with the year 9999."""
-    day = at // _DAY
-    left = at - day * _DAY
+    day = at // DAY_MS
+    left = at - day * DAY_MS
     year, month, day_of_month = _date(day)
     # By its parts: a sum of a datetime and a timedelta takes three times as long.
     return datetime(
@@ -37,7 +38,7 @@ def since_epoch(moment: datetime) -> i64:
     days: i64 = since.days
     seconds: i64 = since.seconds
     microseconds: i64 = since.microseconds
-    return days * _DAY + seconds * 1000 + microseconds // 1000
+    return days * DAY_MS + seconds * 1000 + microseconds // 1000
 
 
 # What happens at one time happens on a few days.

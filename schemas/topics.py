@@ -5,9 +5,8 @@ from typing import Final
 
 from schemas.erasures import Erasure, ErasureReceipt
 from schemas.events import Login, Purchase, SupportTicket
+from schemas.instants import DAY_MS
 from schemas.triggers import ChurnRisk, CustomerHealth, WinBack
-
-DAY_MS: Final = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from agents.cdnow import FIRST_DAY, CdnowPurchase, cdnow_purchases, default_cache
 from agents.detection import PUBLISHED, Row, Spell, cdnow_spells, detection_row, detection_table, midnight
 from bench.detection import detect
-from schemas.topics import DAY_MS
+from schemas.instants import DAY_MS
 
 LAPSE_AGE = 100 * DAY_MS
 

@@ -3,7 +3,8 @@
 import pytest
 
 from agents.topics import judge, topic_configuration
-from schemas.topics import CHANGELOG, CUSTOMER_HEALTH, DAY_MS, DEAD_LETTERS, PURCHASES, TopicSpec
+from schemas.instants import DAY_MS
+from schemas.topics import CHANGELOG, CUSTOMER_HEALTH, DEAD_LETTERS, PURCHASES, TopicSpec
 
 KEPT = {"cleanup.policy": "delete", "retention.ms": "-1"}
 COMPACTED = {"cleanup.policy": "compact", "retention.ms": "604800000"}

@@ -8,9 +8,9 @@ import pytest
 from agents.population import population
 from bench.crowd import FUTURE_DAYS, Member, goes_on, name_of, sample
 from schemas.customer import wake_of
-from schemas.instants import since_epoch
+from schemas.instants import DAY_MS, since_epoch
 from schemas.record import head, unpack
-from schemas.topics import DAY_MS, SOURCES
+from schemas.topics import SOURCES
 from streams.playbook_file import load_playbook
 from tests.flows.events import logs_of
 from tests.flows.pure_fold import pure_fold

@@ -7,8 +7,9 @@ from pydantic import SecretStr
 from pydantic_core import PydanticUndefined
 
 from agents.console import ExitCode
+from schemas.instants import DAY_MS
 from schemas.reasons import REASONS
-from schemas.topics import DAY_MS, Topics, TopicSpec
+from schemas.topics import Topics, TopicSpec
 from streams.settings import Settings
 from tests.docs.pages import named, read, rows, section
 

@@ -20,7 +20,8 @@ from agents.rows import Row
 from agents.topics import create_topics
 from schemas.errors import BrokerUnreachable, ConfigurationError, TopicsError
 from schemas.events import Login
-from schemas.topics import DAY_MS, LOGINS, PURCHASES
+from schemas.instants import DAY_MS
+from schemas.topics import LOGINS, PURCHASES
 from streams.clock import wall_ms
 from tests.kafka.commands import everything_in, installation
 
