@@ -16,6 +16,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from agents.brokers import first_of, for_tests
 from schemas.errors import BrokerUnreachable
+from tests.kafka.scene import until_shown
 
 REQUIRED: Final = "WINBACK_REQUIRE_KAFKA"
 _HERE: Final = Path(__file__).parent
@@ -74,6 +75,7 @@ async def create_topics(bootstrap: str) -> AsyncIterator[CreateTopics]:
         response = await admin.create_topics(topics, timeout_ms=10_000)
         failed = [f"{name}: {message}" for name, code, message in response.topic_errors if code]
         assert not failed, failed
+        await until_shown(admin, dict.fromkeys(names, partitions))
 
     try:
         yield create

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import aiohttp
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.structs import ConsumerRecord
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -50,6 +51,16 @@ async def until(condition: Callable[[], Awaitable[object]], seconds: float = PAT
     async with asyncio.timeout(seconds):
         while not await condition():  # noqa: ASYNC110 - a condition is all that is known
             await asyncio.sleep(0.1)  # asking costs the worker time too
+
+
+async def until_shown(client: AIOKafkaAdminClient, counts: dict[str, int]) -> None:
+    """Until the broker shows each topic with so many partitions, some time after it acknowledged them."""
+
+    async def shown() -> bool:
+        described = await client.describe_topics()
+        return counts.items() <= {topic["topic"]: len(topic["partitions"]) for topic in described}.items()
+
+    await until(shown)
 
 
 @dataclass

@@ -21,7 +21,7 @@ from streams.metrics import Metrics
 from streams.playbook_file import load_playbook
 from streams.processor import Processor, terms_of
 from tests.flows.events import login, purchase
-from tests.kafka.scene import Process, Scene, Worker, process, scene_of, until, worker
+from tests.kafka.scene import Process, Scene, Worker, process, scene_of, until, until_shown, worker
 
 CUSTOMER = "anna-of-the-green-gables"
 
@@ -212,6 +212,7 @@ async def enlarge(scene: Scene, admin: AIOKafkaAdminClient, partitions: int) -> 
     """Give every topic, the changelog among them, another partition count."""
     names = [spec.name for spec in scene.settings.topics.all()]
     await admin.create_partitions({name: NewPartitions(partitions) for name in names})
+    await until_shown(admin, dict.fromkeys(names, partitions))
 
 
 async def test_topics_that_were_all_enlarged_alike_are_refused(
