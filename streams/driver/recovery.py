@@ -156,8 +156,8 @@ class Recovery(StockRecovery):
         partitions = by_topic[sources[0]]
         if any(found != partitions for found in by_topic.values()):
             for topic, found in by_topic.items():
-                # Whoever assigned the partitions knew of its end before we do.
-                if not found and not counts[topic]:
+                # Whoever assigned the partitions saw it gone; by now there may be another of its name.
+                if not found:
                     raise _gone(topic)
             raise TopicsError(f"the topics {', '.join(sources)} were not assigned alike: {by_topic}")
         return partitions
