@@ -9,19 +9,13 @@ forgotten there. That producer is started anew, and goes on only if nobody has w
 partition's changelog since: else another worker took it over, and the broker could not tell us so.
 """
 
-from asyncio import Future
-from typing import Any
-
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
-    IllegalOperation,
     InvalidProducerEpoch,
     InvalidProducerIdMapping,
     KafkaError,
     ProducerFenced,
     UnknownError,
 )
-from aiokafka.producer import sender
 
 from schemas.codec import HeaderList
 from schemas.errors import BrokerUnreachable, Fatal, Fenced, WinbackError
@@ -29,19 +23,13 @@ from schemas.record import PARTITION_KEY
 from schemas.topics import CHANGELOG
 from streams.changelog import ChangelogReader, Moved
 from streams.changes import Changes, Record
-from streams.clock import wall_ms
-from streams.connection import client_arguments, start, stop, translated
-from streams.record_writer import seal, write_records
+from streams.connection import start, stop, translated
+from streams.record_writer import write_records
 from streams.settings import Settings
+from streams.transactions import TransactionalProducer, Unsealed
 
 BATCH_BYTES = 900_000
 """Of one record batch: below the broker's default limit of one megabyte."""
-MARKERS_SECONDS = 0.002
-"""A transaction that begins while the broker still writes the markers of the one before is refused, and
-tried again after so long. They take it a millisecond or two; aiokafka would wait for twenty."""
-
-# There is no argument for it. Only what tries to begin a transaction reads it.
-sender.BACKOFF_OVERRIDE = MARKERS_SECONDS
 
 
 class Committer:
@@ -57,19 +45,13 @@ class Committer:
         self._settings = settings
         self._partition = partition
         self._changelog = settings.topics.name(CHANGELOG)
-        self._producer: AIOKafkaProducer | None = None
+        self._producer: TransactionalProducer | None = None
 
     async def fence(self) -> None:
         """Take the partition over. Raises BrokerUnreachable."""
         await self.close()
-        producer = AIOKafkaProducer(
-            **client_arguments(self._settings),
-            transactional_id=f"{self._settings.application_id}-{self._partition}",
-            transaction_timeout_ms=round(self._settings.transaction_timeout_seconds * 1000),
-            max_request_size=8 * 1024 * 1024,
-            linger_ms=0,
-        )
-        self._producer = await start(producer, self._settings)
+        name = f"{self._settings.application_id}-{self._partition}"
+        self._producer = await start(TransactionalProducer(self._settings, name), self._settings)
 
     async def close(self) -> None:
         """Let the producer go; an open transaction is aborted by whoever fences next."""
@@ -95,29 +77,14 @@ class Committer:
         producer = self._producer
         if producer is None:
             raise Fatal(f"partition {self._partition} has no producer")
-        sent: list[Future[Any]] = []
+        batches = {topic: _cut(records) for topic, records in changes.topics.items() if records}
         try:
-            await producer.begin_transaction()
-            for topic, records in changes.topics.items():
-                await self._send(producer, topic, records, sent)
-            written = [await future for future in sent]
-            await producer.commit_transaction()
-        except (KafkaError, IllegalOperation, AssertionError) as told:
-            error = _reason(producer, told)
-            if error is None:
-                raise
-            if _is_about(error, InvalidProducerIdMapping):
-                raise _Forgotten from error
+            offsets = await producer.write(self._partition, batches)
+        except InvalidProducerIdMapping as error:
+            raise _Forgotten from error
+        except KafkaError as error:
             raise self._meaning(error) from error
-        finally:
-            # One failure fails the batches after it too; the first has been told, the others are no news.
-            for future in sent:
-                future.add_done_callback(_heard)
-            # Nor is it to the transaction's own future, for which only commit_transaction waits.
-            producer._txn_manager.wait_for_transaction_end().add_done_callback(_heard)  # noqa: SLF001
-        for batch in written:
-            if batch.topic == self._changelog:
-                self._last_batch = batch.offset
+        self._last_batch = offsets.get(self._changelog, self._last_batch)
 
     def _stamp(self, changes: Changes) -> None:
         records = changes.topics.get(self._changelog)
@@ -144,16 +111,6 @@ class Committer:
         if written:
             raise Fenced(f"partition {partition} was taken over by another worker while this one was idle")
 
-    async def _send(
-        self, producer: AIOKafkaProducer, topic: str, records: list[Record], sent: list[Future[Any]]
-    ) -> None:
-        place = 0
-        while place < len(records):
-            written, count = write_records(records, place, BATCH_BYTES)
-            place += count
-            batch = _Batch(written, count, wall_ms())
-            sent.append(await producer.send_batch(batch, topic, partition=self._partition))
-
     def _meaning(self, error: KafkaError) -> WinbackError:
         if isinstance(error, ProducerFenced | InvalidProducerEpoch):
             limit = self._settings.transaction_timeout_seconds
@@ -163,7 +120,7 @@ class Committer:
             )
         meant = translated(error, self._settings)
         # An answer without a reason: a broker that is stopping or has just begun gives it.
-        if isinstance(meant, BrokerUnreachable) or _is_about(error, UnknownError):
+        if isinstance(meant, BrokerUnreachable) or isinstance(error, UnknownError):
             return BrokerUnreachable(
                 f"partition {self._partition} could not be committed: {type(error).__name__}; "
                 "what had been sent is aborted at the next start"
@@ -177,62 +134,12 @@ class _Forgotten(Exception):
     """The broker has forgotten the transactional id; nothing of the transaction was written."""
 
 
-class _Batch:
-    """A batch of ours in the place of aiokafka's BatchBuilder: all that its producer calls of one that is
-    complete (MessageBatch and MessageAccumulator in aiokafka/producer/message_accumulator.py)."""
-
-    def __init__(self, records: bytes, count: int, timestamp: int) -> None:
-        self._records = records
-        self._count = count
-        self._timestamp = timestamp
-        self._sealed = b""
-
-    def record_count(self) -> int:
-        """By so much the sequence numbers go on."""
-        return self._count
-
-    def close(self) -> None:
-        """It has never been open."""
-
-    def closed(self) -> bool:
-        """It waits for no other record."""
-        return True
-
-    def _set_producer_state(self, producer_id: int, producer_epoch: int, base_sequence: int) -> None:
-        """Called before the first attempt alone: whatever is tried again must be the same bytes."""
-        self._sealed = seal(
-            self._records,
-            self._count,
-            self._timestamp,
-            producer=producer_id,
-            producer_epoch=producer_epoch,
-            sequence=base_sequence,
-        )
-
-    def _build(self) -> bytes:
-        return self._sealed
-
-
-def _reason(producer: AIOKafkaProducer, told: Exception) -> KafkaError | None:
-    """Why the transaction failed; None where Kafka has nothing to do with it.
-
-    One that fails while it is still being sent, the sending having to wait for a topic or for room,
-    refuses the next batch by saying that there is no transaction; only its own future knows the reason.
-    """
-    if isinstance(told, KafkaError):
-        return told
-    ended = producer._txn_manager.wait_for_transaction_end()  # noqa: SLF001
-    failure = ended.exception() if ended.done() and not ended.cancelled() else None
-    return failure if isinstance(failure, KafkaError) else None
-
-
-def _is_about(error: BaseException | None, kind: type[KafkaError]) -> bool:
-    # aiokafka's sender wraps what it did not expect.
-    while error is not None and not isinstance(error, kind):
-        error = error.__cause__
-    return error is not None
-
-
-def _heard(future: Future[Any]) -> None:
-    if not future.cancelled():
-        future.exception()
+def _cut(records: list[Record]) -> list[Unsealed]:
+    """The records in batches that the broker takes."""
+    batches: list[Unsealed] = []
+    place = 0
+    while place < len(records):
+        batch = Unsealed(*write_records(records, place, BATCH_BYTES))
+        place += batch.records
+        batches.append(batch)
+    return batches
