@@ -14,7 +14,7 @@ aiokafka 0.14 knows.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import structlog
@@ -152,11 +152,10 @@ class TransactionalProducer:
         """Have each batch written, wherever its partition is led; the offsets that they got."""
         offsets: dict[TopicPartition, int] = {}
         while left := {tp: batch for tp, batch in batches.items() if tp not in offsets}:
-            leaders = self._by_leader(left)
+            leaders, errors = self._by_leader(left)
             sends = [self._send(node, {tp: left[tp] for tp in tps}) for node, tps in leaders.items()]
             # One, as a rule, for which no task has to be made.
             answers = [await sends[0]] if len(sends) == 1 else await asyncio.gather(*sends)
-            errors = [kafka.LeaderNotAvailableError()] if sum(map(len, leaders.values())) < len(left) else []
             for written, refusals in answers:
                 offsets.update(written)
                 errors += refusals
@@ -170,15 +169,20 @@ class TransactionalProducer:
             await self._before_next_try(error)
         return offsets
 
-    def _by_leader(self, tps: Mapping[TopicPartition, bytes]) -> dict[int, list[TopicPartition]]:
+    def _by_leader(
+        self, tps: Iterable[TopicPartition]
+    ) -> tuple[dict[int, list[TopicPartition]], list[kafka.KafkaError]]:
+        """The partitions by the broker that leads them, and an error for each of which that is not known."""
         found: defaultdict[int, list[TopicPartition]] = defaultdict(list)
+        errors: list[kafka.KafkaError] = []
         for tp in tps:
             leader = self._client.cluster.leader_for_partition(tp)
             if leader is None or leader < 0:
                 self._client.add_topic(tp.topic)
+                errors.append(kafka.LeaderNotAvailableError(tp.topic))
             else:
                 found[leader].append(tp)
-        return found
+        return found, errors
 
     async def _send(
         self, node: int, batches: dict[TopicPartition, bytes]
