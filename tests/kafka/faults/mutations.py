@@ -42,7 +42,10 @@ _commit_all = Committer.commit
 
 
 async def _commit_state_alone(self, changes):
+    from aiokafka import AIOKafkaProducer
+
     from schemas.topics import CHURN_RISK, WIN_BACK
+    from streams.connection import client_arguments
 
     names = [self._settings.topics.name(spec) for spec in (CHURN_RISK, WIN_BACK)]
     if getattr(self, "_plain", None) is None:
