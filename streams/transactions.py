@@ -30,7 +30,7 @@ from streams.record_writer import seal
 from streams.settings import Settings
 
 SHORTEST_WAIT: Final = 0.002
-"""Seconds before a first second try. A transaction that begins while the broker still writes the markers of
+"""Seconds before the first try again. A transaction that begins while the broker still writes the markers of
 the one before is refused, and they take it a millisecond or two."""
 LONGEST_WAIT: Final = 0.1
 """Seconds between two tries where the first few were in vain."""
@@ -93,7 +93,7 @@ class TransactionalProducer:
         self._amid = True
         identity = self._transactional_id, *self._identity
         parts = [(topic, [partition]) for topic in batches]
-        await self._ask_coordinator(AddPartitionsToTxnRequest(*identity, parts), _error_of_any)
+        await self._ask_coordinator(AddPartitionsToTxnRequest(*identity, parts), _error_of_parts)
         offsets: dict[str, int] = {}
         now = wall_ms()
         # A request holds one batch of a partition, and the next must not overtake it.
@@ -217,7 +217,11 @@ class TransactionalProducer:
             raise error
         if type(error) is not self._trouble and self._wait > SHORTEST_WAIT:
             self._trouble = type(error)
-            _log.warning("transaction tried again", of=self._transactional_id, reason=self._trouble.__name__)
+            _log.warning(
+                "transaction tried again",
+                transactional_id=self._transactional_id,
+                reason=self._trouble.__name__,
+            )
         await asyncio.sleep(self._wait)
         self._wait = min(2 * self._wait, LONGEST_WAIT)
 
@@ -229,8 +233,8 @@ def _own_error(answer: Any) -> kafka.KafkaError | None:
     return kafka.for_code(answer.error_code)() if answer.error_code else None
 
 
-def _error_of_any(answer: Any) -> kafka.KafkaError | None:
-    """Why partitions were not added; that others were refused, so that this was not tried, comes last."""
+def _error_of_parts(answer: Any) -> kafka.KafkaError | None:
+    """Why partitions were not added: the refusal itself, before those that were not tried because of it."""
     errors = [kafka.for_code(code)(topic) for topic, parts in answer.errors for _, code in parts if code]
     return min(errors, key=lambda error: isinstance(error, kafka.OperationNotAttempted), default=None)
 
