@@ -34,6 +34,7 @@ from schemas.topics import (
     TopicSpec,
 )
 from schemas.triggers import Trigger
+from streams.connection import partition_counts
 from streams.core.playbook import Playbook
 from streams.settings import Settings
 from streams.tables import Shard, load
@@ -61,6 +62,11 @@ async def until_shown(client: AIOKafkaAdminClient, counts: dict[str, int]) -> No
         return counts.items() <= {topic["topic"]: len(topic["partitions"]) for topic in described}.items()
 
     await until(shown)
+
+
+async def is_gone(settings: Settings, topic: str) -> bool:
+    """Whether the broker no longer shows a topic."""
+    return not await partition_counts(settings, [topic])
 
 
 @dataclass

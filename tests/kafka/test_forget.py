@@ -17,7 +17,7 @@ from schemas.errors import ConfigurationError
 from schemas.instants import instant, since_epoch
 from schemas.topics import CUSTOMER_HEALTH, DEAD_LETTERS, ERASURE_RECEIPTS, ERASURES
 from streams.clock import wall_ms
-from streams.connection import admin, partition_counts
+from streams.connection import admin
 from streams.core.playbook import DAY
 from streams.partitioner import partition_of
 from streams.playbook_file import load_playbook
@@ -25,7 +25,7 @@ from streams.settings import Settings
 from tests.flows.events import crowd, logs_of, purchase
 from tests.flows.pure_fold import Folded, pure_fold
 from tests.kafka.conftest import CreateTopics
-from tests.kafka.scene import Process, Scene, Worker, process, replay, scene_of, until, worker
+from tests.kafka.scene import Process, Scene, Worker, is_gone, process, replay, scene_of, until, worker
 
 PLAYBOOK = load_playbook(None, None)
 PARTITIONS = 3
@@ -208,11 +208,6 @@ async def test_erasures_made_anew_are_read_from_their_beginning(
 async def has_receipts(scene: Scene, count: int) -> bool:
     """Whether there are so many receipts."""
     return len(await receipts(scene)) == count
-
-
-async def is_gone(settings: Settings, topic: str) -> bool:
-    """Whether the broker no longer shows a topic."""
-    return not await partition_counts(settings, [topic])
 
 
 async def test_an_earlier_instant_is_refused(live: Scene) -> None:

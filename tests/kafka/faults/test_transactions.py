@@ -9,12 +9,12 @@ from aiokafka.errors import IllegalOperation, MessageSizeTooLargeError
 from agents.topics import create_topics
 from schemas.topics import CHANGELOG, CHURN_RISK
 from streams.changes import Record
-from streams.connection import admin, partition_counts, start
+from streams.connection import admin, start
 from streams.record_writer import write_records
 from streams.transactions import TransactionalProducer, Unsealed
 from tests.kafka.faults.cluster import Cluster
 from tests.kafka.faults.points import Api, Point, Trap
-from tests.kafka.scene import Scene, scene_of, until
+from tests.kafka.scene import Scene, is_gone, scene_of, until
 
 TRANSACTION = (Api.ADD_PARTITIONS_TO_TXN, Api.PRODUCE, Api.END_TXN)
 
@@ -96,18 +96,13 @@ async def test_a_topic_that_is_missing_is_waited_for(scene: Scene, producer: Tra
     name = scene.settings.topics.name(CHURN_RISK)
     async with admin(scene.settings) as client:
         await client.delete_topics([name])
-        await until(lambda: is_gone(scene, name))
+        await until(lambda: is_gone(scene.settings, name))
         writing = asyncio.create_task(producer.write(0, of_both(scene, batch(b"2"))))
         await asyncio.wait([writing], timeout=0.5)
         assert not writing.done()
         await create_topics(scene.settings)
     await writing
     assert [[b"2"], [b"1", b"2"]] == await values_in(scene)
-
-
-async def is_gone(scene: Scene, topic: str) -> bool:
-    """Whether the broker no longer shows a topic."""
-    return not await partition_counts(scene.settings, [topic])
 
 
 async def test_the_last_offset_of_each_topic_is_told(scene: Scene, producer: TransactionalProducer) -> None:
