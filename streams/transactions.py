@@ -89,7 +89,7 @@ class TransactionalProducer:
         if not batches:
             return {}
         if self._amid:
-            raise kafka.IllegalOperation("an earlier transaction of this producer has not been ended")
+            raise kafka.IllegalStateError("an earlier transaction of this producer has not been ended")
         self._amid = True
         identity = self._transactional_id, *self._identity
         parts = [(topic, [partition]) for topic in batches]

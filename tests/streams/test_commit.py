@@ -18,6 +18,8 @@ from streams.settings import Settings
         (kafka.KafkaConnectionError(), BrokerUnreachable),
         (kafka.NotEnoughReplicasError(), BrokerUnreachable),
         (kafka.UnknownError(), BrokerUnreachable),
+        (kafka.KafkaError("of no kind that is known"), Fatal),
+        (kafka.IllegalStateError(), Fatal),
         (kafka.OutOfOrderSequenceNumber(), Fatal),
         (kafka.MessageSizeTooLargeError(), Fatal),
         (kafka.InvalidProducerIdMapping(), Fatal),
@@ -42,5 +44,6 @@ def test_records_are_cut_into_batches_that_a_broker_takes() -> None:
     for batch in batches:
         sealed = seal(batch.content, batch.records, 1, producer=7, producer_epoch=3, sequence=0)
         assert len(sealed) < BATCH_BYTES or batch.records == 1
+        assert DefaultRecordBatch(sealed).validate_crc()
         read += [(record.key, record.value) for record in DefaultRecordBatch(sealed)]
     assert [(record.key, record.value) for record in records] == read

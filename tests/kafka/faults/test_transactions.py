@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 
 import pytest
-from aiokafka.errors import IllegalOperation, MessageSizeTooLargeError
+from aiokafka.errors import IllegalStateError, MessageSizeTooLargeError
 
 from agents.topics import create_topics
 from schemas.topics import CHANGELOG, CHURN_RISK
@@ -117,7 +117,7 @@ async def test_after_a_refusal_nothing_more_is_written(scene: Scene, producer: T
     """What the broker has of the transaction may not come along with the next."""
     with pytest.raises(MessageSizeTooLargeError):
         await producer.write(0, of_both(scene, batch(b"1"), batch(bytes(3_000_000))))
-    with pytest.raises(IllegalOperation):
+    with pytest.raises(IllegalStateError):
         await producer.write(0, of_both(scene, batch(b"2")))
     async with asyncio.timeout(30):
         settings = scene.settings
