@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from streams.changes import Record
 from streams.record_writer import write_records
 from streams.settings import Settings
-from streams.transactions import TransactionalProducer, Unsealed, _error_of_parts
+from streams.transactions import SHORTEST_WAIT, TransactionalProducer, Unsealed, _error_of_parts
 
 NOT_TRIED = kafka.OperationNotAttempted.errno
 REFUSED = kafka.TopicAuthorizationFailedError.errno
@@ -45,6 +45,8 @@ async def test_batches_are_numbered_on_and_begin_anew_after_the_largest_number()
         tp = TopicPartition(topic, 0)
         sealed = DefaultRecordBatch(producer._sealed(tp, Unsealed(content, count), 1000))
         assert (7, 3, 1000) == (sealed.producer_id, sealed.producer_epoch, sealed.first_timestamp)
+        assert sealed.is_transactional
+        assert sealed.validate_crc()
         number: int = sealed.base_sequence
         return number
 
@@ -63,6 +65,18 @@ async def test_what_passes_is_waited_for_and_told_once() -> None:
         producer._answered()
         await producer._before_next_try(kafka.ConcurrentTransactions())
     assert ["NotLeaderForPartitionError"] == [line["reason"] for line in logs]
+
+
+async def test_the_markers_of_the_transaction_before_are_waited_for_briefly() -> None:
+    """They take a millisecond or two; what lasts is asked for ever less often, down to a limit."""
+    producer = TransactionalProducer(Settings(), "application-0")
+    waits = []
+    for _ in range(8):
+        waits.append(producer._wait)
+        await producer._before_next_try(kafka.ConcurrentTransactions())
+    assert [0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.1, 0.1] == waits
+    producer._answered()
+    assert SHORTEST_WAIT == producer._wait
 
 
 async def test_what_no_waiting_mends_is_raised() -> None:
