@@ -1,6 +1,6 @@
 """How every Kafka client of Winback reaches its brokers, and how it says that it cannot.
 
-client = AIOKafkaProducer(**client_arguments(settings), transactional_id=...)
+client = AIOKafkaProducer(**client_arguments(settings), linger_ms=0)
 await start(client, settings)
 """
 
@@ -26,7 +26,7 @@ ABANDON_SECONDS = 1.0
 
 
 class Startable(Protocol):
-    """An aiokafka producer or consumer."""
+    """A producer or consumer, aiokafka's or one of ours."""
 
     async def start(self) -> None:
         """Connect."""
