@@ -18,21 +18,26 @@ def installation(bootstrap: str, application_id: str, **more: object) -> Setting
 
 
 async def everything_in(
-    bootstrap: str, topic: str, partitions: int, isolation: Isolation = "read_committed"
+    bootstrap: str,
+    topic: str,
+    partitions: int,
+    isolation: Isolation = "read_committed",
+    up_to: Isolation = "read_uncommitted",
 ) -> list[list[Any]]:
-    """The records of a topic, partition by partition, each in offset order."""
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap, auto_offset_reset="earliest", isolation_level=isolation
-    )
-    await consumer.start()
-    try:
-        places = [TopicPartition(topic, n) for n in range(partitions)]
-        consumer.assign(places)
+    """The records of a topic, partition by partition, each in offset order.
+
+    A commit is acknowledged before its markers stand in the partitions, so a transaction that is
+    still open is waited for; `up_to` the committed end, what is committed so far is enough.
+    """
+    places = [TopicPartition(topic, n) for n in range(partitions)]
+    async with AIOKafkaConsumer(bootstrap_servers=bootstrap, isolation_level=up_to) as consumer:
         ends = await consumer.end_offsets(places)
+    async with AIOKafkaConsumer(
+        bootstrap_servers=bootstrap, auto_offset_reset="earliest", isolation_level=isolation
+    ) as consumer:
+        consumer.assign(places)
         read: dict[TopicPartition, list[Any]] = {place: [] for place in places}
         while any([await consumer.position(place) < ends[place] for place in places]):
             for place, records in (await consumer.getmany(timeout_ms=200)).items():
                 read[place].extend(records)
         return [read[place] for place in places]
-    finally:
-        await consumer.stop()

@@ -43,7 +43,6 @@ def changes(scene: Scene, **values: bytes) -> Changes:
 
 async def stand(scene: Scene) -> list[list[tuple[bytes | None, bytes | None]]]:
     """Keys and values of the partition's committed records in churn-risk and in the changelog."""
-    await scene.stable()
     return [
         [(key, value) for key, value, _ in (await scene.written(spec))[PARTITION]]
         for spec in (CHURN_RISK, CHANGELOG)

@@ -183,7 +183,6 @@ async def test_nothing_of_the_live_application_changes(
 
 async def everything(scene: Scene) -> list[list[list[Written]]]:
     """All that an application has written."""
-    await scene.stable()
     return [await scene.written(spec) for spec in WRITTEN]
 
 

@@ -5,6 +5,7 @@ import json
 import signal
 import subprocess
 import sys
+from contextlib import aclosing
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from schemas.codec import headers_and_body
 from schemas.topics import CHURN_RISK, WIN_BACK
 from streams.settings import Settings
 from tests.agents.test_sentence import trigger
-from tests.kafka.commands import installation
+from tests.kafka.commands import everything_in, installation
 
 ROOT = Path(__file__).parents[2]
 
@@ -55,16 +56,16 @@ async def test_from_the_end_only_what_is_new_is_shown(bootstrap: str, applicatio
     settings = installation(bootstrap, application_id)
     await create_topics(settings)
     await announce(settings, "risk_medium")
-    watching = triggers(settings, count=1)
-    first = asyncio.ensure_future(anext(watching))
-    # The watcher says when it stands at the end, but not to us: so new ones come until it sees one.
-    number = 0
-    while not first.done():
-        number += 1
-        await announce(settings, "risk_high" if number == 1 else f"winback_{number}")
-        await asyncio.wait([first], timeout=0.2)
-    assert (await first)[0].rule != "risk_medium"
-    await watching.aclose()
+    await everything_in(bootstrap, settings.topics.name(CHURN_RISK), settings.partitions)  # committed
+    async with aclosing(triggers(settings, count=1)) as watching:
+        first = asyncio.ensure_future(anext(watching))
+        # The watcher says when it stands at the end, but not to us: so new ones come until it sees one.
+        number = 0
+        while not first.done():
+            number += 1
+            await announce(settings, "risk_high" if number == 1 else f"winback_{number}")
+            await asyncio.wait([first], timeout=0.2)
+        assert (await first)[0].rule != "risk_medium"
 
 
 def test_json_lines_are_the_records_themselves(
