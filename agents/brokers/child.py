@@ -3,13 +3,15 @@
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from agents.brokers import guard
 
-_END_SECONDS: Final = 10.0
+_END_SECONDS: Final = 60.0
+"""How long the end of a child is waited for: it is killed at once, but removing what a broker leaves,
+tens of thousands of files, takes a busy disk ten seconds and more."""
 
 
 class Child:
@@ -54,4 +56,6 @@ def child(
     finally:
         assert process.stdin is not None
         process.stdin.close()
-        process.wait(grace_seconds + _END_SECONDS)
+        # The guard needs nobody to bring to its end what it does then.
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(grace_seconds + _END_SECONDS)

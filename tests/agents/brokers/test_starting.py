@@ -102,6 +102,19 @@ def test_a_child_that_is_deaf_is_killed(scratch: Path) -> None:
         os.kill(number, 0)
 
 
+@pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
+def test_a_child_that_is_slow_to_end_is_left_to_its_guard(
+    scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No error of ours, and what it leaves is removed all the same."""
+    monkeypatch.setattr("agents.brokers.child._END_SECONDS", 0.0)
+    with child(
+        python("import time; print('up', flush=True); time.sleep(60)"), scratch / "log", scratch
+    ) as process:
+        eventually(lambda: process.log_tail() == "up")
+    eventually(lambda: not scratch.exists())
+
+
 def python(code: str) -> list[str]:
     """The command that runs it."""
     return [sys.executable, "-c", code]
