@@ -11,11 +11,12 @@ from faust.types import StreamT
 from streams.app import build_app, run
 from streams.driver import TP, Batch, Engine, Source
 from streams.settings import Settings
+from tests.kafka.scene import PATIENCE
 
 Opening = Callable[[frozenset[int]], Awaitable[None]]
 
 
-async def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
+async def until(condition: Callable[[], object], seconds: float = PATIENCE) -> None:
     """Until the condition holds; a TimeoutError tells that it never did."""
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 - a condition is all that is known
@@ -136,7 +137,7 @@ class Worker:
     async def ready(self) -> None:
         """Until it has partitions and they flow; raises what it failed of."""
         waiting = asyncio.create_task(self.recorder.ready.wait())
-        await asyncio.wait([self.task, waiting], return_when=asyncio.FIRST_COMPLETED, timeout=30)
+        await asyncio.wait([self.task, waiting], return_when=asyncio.FIRST_COMPLETED, timeout=PATIENCE)
         waiting.cancel()
         if self.task.done():
             self.task.result()
@@ -145,7 +146,7 @@ class Worker:
     async def stop(self) -> None:
         """As SIGTERM does; raises what it failed of, and TimeoutError where it hangs."""
         self.ending.set()
-        await asyncio.wait_for(self.task, 20)
+        await asyncio.wait_for(self.task, PATIENCE)
 
 
 @asynccontextmanager

@@ -21,6 +21,7 @@ from streams.driver.consumer import Consumer
 from streams.settings import Settings
 from tests.kafka.conftest import CreateTopics
 from tests.kafka.recorder import Ledger, Recorder, until, worker
+from tests.kafka.scene import PATIENCE
 
 PARTITIONS = 2
 
@@ -180,7 +181,7 @@ async def test_a_log_that_ends_before_our_position_stops_the_worker(
     ledger.positions[TP(topics[2], 0)] = 5000
     async with worker(settings, ledger, topics) as running:
         with pytest.raises(Gap, match="the next offset is 5000, but the log holds 0 to 10"):
-            await asyncio.wait_for(asyncio.shield(running.task), 20)
+            await asyncio.wait_for(asyncio.shield(running.task), PATIENCE)
 
 
 # ------------------------------------------------------------------------------------- hold and the end
@@ -415,13 +416,13 @@ async def test_a_static_member_that_is_stopped_leaves_at_once(
 ) -> None:
     """Its partitions are taken over without waiting for the session's time-out."""
     sent, ledger = await fill(producer, topics, 50), Ledger()
-    first = settings.model_copy(update={"instance": "first", "session_timeout_seconds": 30.0})
+    first = settings.model_copy(update={"instance": "first", "session_timeout_seconds": 60.0})
     second = first.model_copy(update={"instance": "second"})
     async with worker(first, ledger, topics) as leaving, worker(second, ledger, topics) as staying:
         await leaving.ready()
         await until(lambda: staying.recorder.opened and leaving.recorder.opened[-1] != {0, 1})
         await leaving.stop()
-        await until(lambda: staying.recorder.opened[-1] == {0, 1}, seconds=8)
+        await until(lambda: staying.recorder.opened[-1] == {0, 1}, seconds=30)
         await until(lambda: ledger.total() == 300)
     assert sent == ledger.values
 
@@ -444,9 +445,9 @@ async def test_sigterm_ends_a_worker_cleanly(settings: Settings, topics: Sequenc
     app = build_app(settings, recorder, [(topic, agent) for topic in topics], {}, PARTITIONS)
     before = asyncio.all_tasks()
     task = asyncio.create_task(run(app))
-    await asyncio.wait_for(recorder.ready.wait(), 20)
+    await asyncio.wait_for(recorder.ready.wait(), PATIENCE)
     os.kill(os.getpid(), signal.SIGTERM)
-    await asyncio.wait_for(task, 20)
+    await asyncio.wait_for(task, PATIENCE)
     assert ["drop", "open", "resume", "drop", "quiesce", "quiesce"] == recorder.calls
     assert before == asyncio.all_tasks()
 

@@ -21,7 +21,7 @@ from streams.metrics import Metrics
 from streams.playbook_file import load_playbook
 from streams.processor import Processor, terms_of
 from tests.flows.events import login, purchase
-from tests.kafka.scene import Process, Scene, Worker, process, scene_of, until, until_shown, worker
+from tests.kafka.scene import PATIENCE, Process, Scene, Worker, process, scene_of, until, until_shown, worker
 
 CUSTOMER = "anna-of-the-green-gables"
 
@@ -104,7 +104,7 @@ async def anew(scene: Scene, admin: AIOKafkaAdminClient, spec: TopicSpec, record
     """Delete a topic and make it anew, with so many records in it."""
     name = scene.settings.topics.name(spec)
     await admin.delete_topics([name])
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         topic = NewTopic(name, scene.partitions, 1)
         # Refused while the old one is still being deleted, and nobody tells when it is gone.
         while (await admin.create_topics([topic])).topic_errors[0][1]:  # noqa: ASYNC110 - see above

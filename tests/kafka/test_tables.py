@@ -22,7 +22,7 @@ from streams.clock import monotonic
 from streams.settings import Settings
 from streams.tables import LoadReport, Shard, load, newest_position
 from tests.kafka.conftest import CreateTopics
-from tests.kafka.scene import until
+from tests.kafka.scene import PATIENCE, until
 from tests.streams.wire import sealed, wire
 
 POSITIONS = PartitionRecord(
@@ -80,7 +80,7 @@ async def send_as_it_is(bootstrap: str, topic: str, batch: bytes) -> None:
     await client.set_topics([topic])
     leader = client.cluster.leader_for_partition(TopicPartition(topic, 0))
     request = ProduceRequest(None, required_acks=-1, timeout=5000, topics=[(topic, [(0, batch)])])
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         # The leader of a new topic does not know so yet, and nobody tells when it does.
         while (await client.send(leader, request)).topics[0][1][0][1]:  # noqa: ASYNC110 - see above
             await asyncio.sleep(0.05)

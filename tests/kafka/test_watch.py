@@ -19,6 +19,7 @@ from schemas.topics import CHURN_RISK, WIN_BACK
 from streams.settings import Settings
 from tests.agents.test_sentence import trigger
 from tests.kafka.commands import everything_in, installation
+from tests.kafka.scene import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 
@@ -93,4 +94,4 @@ def test_ctrl_c_ends_it_quietly(bootstrap: str, application_id: str, monkeypatch
         assert "watching" in greeting
         process.send_signal(signal.SIGINT)
         assert "" == process.stderr.read()
-        assert 130 == process.wait(20)
+        assert 130 == process.wait(PATIENCE)

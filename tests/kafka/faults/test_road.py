@@ -10,7 +10,7 @@ from agents.brokers.broker import LOOPBACK, free_ports
 from tests.kafka.faults.points import ANSWER, REQUEST, Api, Point, Trap, error_of_end_txn
 from tests.kafka.faults.road import Road
 
-GRACE_SECONDS = 10.0
+GRACE_SECONDS = 60.0
 
 
 class Echo:

@@ -14,7 +14,7 @@ from streams.record_writer import write_records
 from streams.transactions import TransactionalProducer, Unsealed
 from tests.kafka.faults.cluster import Cluster
 from tests.kafka.faults.points import Api, Point, Trap
-from tests.kafka.scene import Scene, is_gone, scene_of, until
+from tests.kafka.scene import PATIENCE, Scene, is_gone, scene_of, until
 
 TRANSACTION = (Api.ADD_PARTITIONS_TO_TXN, Api.PRODUCE, Api.END_TXN)
 
@@ -118,7 +118,7 @@ async def test_after_a_refusal_nothing_more_is_written(scene: Scene, producer: T
         await producer.write(0, of_both(scene, batch(b"1"), batch(bytes(3_000_000))))
     with pytest.raises(IllegalStateError):
         await producer.write(0, of_both(scene, batch(b"2")))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         settings = scene.settings
         successor = await start(TransactionalProducer(settings, f"{settings.application_id}-0"), settings)
     await successor.write(0, of_both(scene, batch(b"3")))
