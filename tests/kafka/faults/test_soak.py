@@ -18,7 +18,7 @@ KINDS = (
     "kill_broker",
     "forget",
 )
-SMALL = Size(customers=200, days=20, partitions=3, slots=SLOTS, erasures=20)
+SMALL = Size(customers=600, days=20, partitions=3, slots=SLOTS, erasures=20)
 LIVE_KINDS = ("step_clock", "forget", "kill")
 
 
