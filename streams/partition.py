@@ -12,11 +12,11 @@ the stated instant.
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import NamedTuple, Protocol
 
-from schemas.customer import LONG_AGO
+from schemas.customer import LONG_AGO, NEVER
 from schemas.positions import PartitionRecord
 from schemas.record import PARTITION_KEY, pack_partition
 from schemas.topics import CHANGELOG, SOURCES
@@ -50,6 +50,9 @@ class Sight(Protocol):
 
     def end_sight(self, tp: TP) -> EndSight | None:
         """The end, if all before it has been delivered."""
+
+    def await_time(self, tps: Iterable[TP], instant: int) -> None:
+        """Look at the ends as soon as an instant has passed."""
 
 
 class Done(NamedTuple):
@@ -89,6 +92,8 @@ class Partition:
         self._changelog = terms.topics.name(CHANGELOG)
         self._ends = tuple(source.end for source in record.sources)
         self._poked = asyncio.Event()
+        self._awaited = NEVER
+        """The instant at which the driver has been asked to look at the ends."""
         self._reset()
 
     # What the processor calls
@@ -273,6 +278,9 @@ class Partition:
         end = self._terms.end
         if end is None:
             self._fold.reach(self._granted(), work)
+            if self._awaited != (next_at := self._fold.next_at):
+                self._awaited = next_at
+                self._sight.await_time(self._tps, next_at)
             return False
         return all(self._ended()) and self._fold.reach(end, work)
 

@@ -183,7 +183,7 @@ class Processor:
     # What the agents and the views ask
 
     def let_time_pass(self) -> None:
-        """Wake the partitions in which a deadline has come or a topic has reached its end."""
+        """See streams.driver.Receiver. Wakes the partitions in which something has come due."""
         for partition in self._partitions.values():
             partition.look()
 

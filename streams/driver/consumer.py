@@ -15,6 +15,7 @@ from faust.transport.drivers import aiokafka as stock
 from faust.types import TP, AppT, ConsumerMessage, EventT, Message
 from mode import Service, ServiceT
 
+from schemas.customer import NEVER
 from schemas.errors import Fatal, Gap, WinbackError
 from schemas.topics import CHANGELOG
 from streams.connection import translated
@@ -74,6 +75,10 @@ class Consumer(stock.Consumer):
         reached = self._book.get(tp)
         return sight if sight is not None and reached is not None and reached >= sight.end_offset else None
 
+    def await_time(self, tps: Iterable[TP], instant: int) -> None:
+        """See Source."""
+        self._thread.await_time(tps, instant)
+
     def last_end(self, tp: TP) -> int | None:
         """See Source."""
         sight = self._thread.sight(tp)
@@ -104,6 +109,7 @@ class Consumer(stock.Consumer):
     def expire(self) -> None:
         """The assignment ends: nothing more is delivered of it."""
         self._lease.live = False
+        self._thread.await_time(self._book, NEVER)
         self._book.clear()
         self._held.clear()
         self._thread.wake()

@@ -13,7 +13,7 @@ tests/kafka/test_driver.py breaks where they change.
 # ruff: noqa: SLF001 - see above
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import CancelledError as FutureCancelled
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -27,6 +27,7 @@ from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 from faust.types import TP, AppT
 
+from schemas.customer import LONG_AGO, NEVER
 from schemas.errors import WinbackError
 from streams.checked import SourceRecord
 from streams.clock import monotonic, wall_ms
@@ -79,6 +80,9 @@ class FetchThread(AIOKafkaConsumerThread):
         super().__init__(*args, **kwargs)
         self._settings = settings
         self._sights: dict[TopicPartition, EndSight] = {}
+        self._awaited: dict[TopicPartition, int] = {}
+        self._looked_at: dict[TopicPartition, int] = {}
+        """When the last fetch of a partition was sent, milliseconds since the epoch."""
         self._waiter: asyncio.Future[None] | None = None
         self.wakes = 0
         self.sought = 0
@@ -103,6 +107,10 @@ class FetchThread(AIOKafkaConsumerThread):
     def sight(self, tp: TP) -> EndSight | None:
         """What the last fetch answer for this partition told of its end."""
         return self._sights.get(tp)
+
+    def await_time(self, tps: Iterable[TP], instant: int) -> None:
+        """Have a fetch of these partitions sent as soon as `instant` (ms since the epoch) has passed."""
+        self._awaited.update((TopicPartition(*tp), instant) for tp in tps)
 
     async def bounds(self, tp: TP) -> tuple[int, int]:
         """First and next offset of a partition's log, as far as it is stable."""
@@ -275,6 +283,7 @@ class FetchThread(AIOKafkaConsumerThread):
             for state in states.values():
                 state.timestamp = None
             sent_at = wall_ms()
+            request._max_wait_ms = wait_ms = self._wait_ms(states, sent_at)
             brought: bool = await answer(assignment, node_id, request)
             if assignment.active:
                 for tp, state in states.items():
@@ -282,9 +291,25 @@ class FetchThread(AIOKafkaConsumerThread):
                         stable = state.lso if state.lso is not None and state.lso >= 0 else state.highwater
                         self._sights[tp] = EndSight(sent_at, stable)
                         state.timestamp = None
+                if not wait_ms:
+                    self.parent_loop.call_soon_threadsafe(engine_of(self.app).receiver.let_time_pass)
             return brought
 
         fetcher._proc_fetch_request = watched
+
+    def _wait_ms(self, tps: Iterable[TopicPartition], now: int) -> int:
+        """How long the broker may keep the fetch that is sent `now`, if it finds nothing.
+
+        Only a fetch that was sent after a deadline shows that nothing came before it. So one that is
+        sent earlier comes back at that moment, and the first after it at once.
+        """
+        wait = self._settings.fetch_max_wait_ms
+        for tp in tps:
+            instant = self._awaited.get(tp, NEVER)
+            if self._looked_at.get(tp, LONG_AGO) <= instant:
+                wait = min(wait, max(0, instant + 1 - now))
+            self._looked_at[tp] = now
+        return wait
 
 
 def _take(fetcher: Fetcher, tp: TopicPartition, limit: int) -> Sequence[SourceRecord]:

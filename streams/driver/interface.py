@@ -11,7 +11,7 @@ The driver calls the receiver, always in the main loop and in this order:
 `drop_unmerged` may also come before `resume`, where a rebalance overtakes an opening.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -92,6 +92,9 @@ class Receiver(Protocol):
         After `hold` at most one more batch of that partition comes.
         """
 
+    def let_time_pass(self) -> None:
+        """An instant that was awaited has passed, and the ends have been seen since."""
+
     def drop_unmerged(self) -> None:
         """Forget what is buffered: its records will come again. Holds are already gone."""
 
@@ -123,6 +126,12 @@ class Source(Protocol):
 
     def end_sight(self, tp: TP) -> EndSight | None:
         """The end, if the last fetch answer reached it and all before it has been handed over."""
+
+    def await_time(self, tps: Iterable[TP], instant: int) -> None:
+        """Have the ends of these partitions looked at as soon as `instant` (ms) has passed, not later.
+
+        Takes the place of what was awaited of them before. Ends with the assignment.
+        """
 
     def last_end(self, tp: TP) -> int | None:
         """The end as the last fetch answer saw it, reached or not; None before the first."""

@@ -46,6 +46,7 @@ class Recorder:
         self.opened: list[frozenset[int]] = []
         self.ready = asyncio.Event()
         self.generation = 0
+        self.times_passed = 0
         self.identities: Mapping[str, str] = {}
         self.source: Source | None = None
         self.newest: Batch | None = None
@@ -64,6 +65,10 @@ class Recorder:
     def attach(self, source: Source) -> None:
         """See Receiver."""
         self.source = source
+
+    def let_time_pass(self) -> None:
+        """See Receiver."""
+        self.times_passed += 1
 
     def deliver(self, batch: Batch) -> None:
         """See Receiver."""

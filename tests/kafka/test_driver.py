@@ -276,6 +276,26 @@ async def test_a_sight_of_the_end_is_stamped_when_its_fetch_is_sent(
         await until(seen_old)
 
 
+async def test_the_broker_keeps_no_fetch_beyond_an_instant_that_is_awaited(
+    settings: Settings, topics: Sequence[str]
+) -> None:
+    """The first fetch after it is answered long before an idle one would be, and the receiver told once."""
+    patience = 1500
+    patient = settings.model_copy(update={"fetch_max_wait_ms": patience})
+    tp = TP(topics[0], 0)
+    async with worker(patient, Ledger(), topics) as running:
+        await running.ready()
+        driver = running.recorder.driver
+        await until(lambda: driver.end_sight(tp) is not None)
+        awaited = wall_ms() + patience
+        driver.await_time([tp], awaited)
+        await until(lambda: (sight := driver.end_sight(tp)) is not None and sight.sent_at > awaited)
+        seen, sight = wall_ms(), driver.end_sight(tp)
+        await until(lambda: driver.end_sight(tp) != sight)
+        assert seen - awaited < patience
+        assert 1 == running.recorder.times_passed
+
+
 async def test_there_is_no_sight_of_the_end_while_records_wait(
     settings: Settings, topics: Sequence[str], producer: AIOKafkaProducer
 ) -> None:

@@ -1,7 +1,7 @@
 """What a worker makes of a state, or of topics, that are not as it left them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 
 import pytest
 from aiokafka import AIOKafkaProducer
@@ -42,6 +42,9 @@ class Heedless:
     def end_sight(self, tp: TP) -> EndSight | None:
         """See Source."""
         return None
+
+    def await_time(self, tps: Iterable[TP], instant: int) -> None:
+        """See Source."""
 
     def last_end(self, tp: TP) -> int | None:
         """See Source."""

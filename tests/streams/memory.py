@@ -77,6 +77,7 @@ class Ends:
         self.sights: dict[TP, EndSight] = {}
         self.held: set[TP] = set()
         self.released = 0
+        self.awaited: dict[TP, int] = {}
 
     def hold(self, tp: TP) -> None:
         """See streams.partition.Sight."""
@@ -90,6 +91,10 @@ class Ends:
     def end_sight(self, tp: TP) -> EndSight | None:
         """See streams.partition.Sight."""
         return self.sights.get(tp)
+
+    def await_time(self, tps: Iterable[TP], instant: int) -> None:
+        """See streams.partition.Sight."""
+        self.awaited.update((tp, instant) for tp in tps)
 
 
 @dataclass

@@ -466,6 +466,22 @@ async def test_time_passes_up_to_the_oldest_of_three_sights(live: Stand) -> None
     assert not live.partition.due
 
 
+async def test_the_driver_is_told_which_instant_is_awaited(live: Stand) -> None:
+    """The earliest deadline of all, for each topic; once it has fired, the next one."""
+    half_past = wall_ms() // HOUR * HOUR - HOUR // 2
+    for name, opened in (("first", half_past - HOUR + SECOND), ("second", half_past - HOUR + 2 * SECOND)):
+        live.put(ticket(name, opened, of=name), timestamp=half_past)
+    live.deliver_all()
+    live.see_ends(half_past)
+    await live.settle()
+    due = half_past + SECOND
+    assert {TP(topic, 0): due for topic in SOURCE_TOPICS} == live.ends.awaited
+    live.see_ends(due + 1)
+    await live.settle()
+    assert ["first"] == [trigger.customer_id for trigger in live.journal.triggers()]
+    assert {TP(topic, 0): due + SECOND for topic in SOURCE_TOPICS} == live.ends.awaited
+
+
 @pytest.mark.parametrize("source", range(3))
 async def test_no_time_passes_while_a_topic_has_not_shown_its_end(live: Stand, source: int) -> None:
     """Whoever cannot see what has been written grants nothing."""
