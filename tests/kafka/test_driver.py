@@ -202,7 +202,10 @@ async def test_a_held_partition_waits_while_others_flow(
         sent = await fill(producer, topics, 500)
         await until(lambda: ledger.total() - ledger.positions[held] == 2500)
         assert ledger.positions[held] <= 50
+        released = monotonic()
         running.recorder.driver.release(held)
+        await until(lambda: ledger.positions[held] > 50)
+        assert monotonic() - released < 0.5
         await until(lambda: ledger.total() == 3000)
     assert sent == ledger.values
 
@@ -217,7 +220,9 @@ async def test_a_worker_stops_while_a_topic_is_held(
         for partition in range(PARTITIONS):
             running.recorder.driver.hold(TP(topics[2], partition))
         await until(lambda: ledger.total() >= 1200)
+        began = monotonic()
         await running.stop()
+        assert monotonic() - began < 3
     async with worker(settings, ledger, topics):
         await until(lambda: ledger.total() == 1800)
     assert sent == ledger.values
@@ -435,26 +440,23 @@ async def test_a_static_member_that_is_stopped_leaves_at_once(
 ) -> None:
     """Its partitions are taken over without waiting for the session's time-out."""
     sent, ledger = await fill(producer, topics, 50), Ledger()
-    first = settings.model_copy(update={"instance": "first", "session_timeout_seconds": 60.0})
+    first = settings.model_copy(update={"instance": "first", "session_timeout_seconds": 30.0})
     second = first.model_copy(update={"instance": "second"})
     async with worker(first, ledger, topics) as leaving, worker(second, ledger, topics) as staying:
         await leaving.ready()
         await until(lambda: staying.recorder.opened and leaving.recorder.opened[-1] != {0, 1})
         await leaving.stop()
-        await until(lambda: staying.recorder.opened[-1] == {0, 1}, seconds=30)
+        await until(lambda: staying.recorder.opened[-1] == {0, 1}, seconds=8)
         await until(lambda: ledger.total() == 300)
     assert sent == ledger.values
 
 
 async def test_a_worker_is_ready_within_a_second(settings: Settings, topics: Sequence[str]) -> None:
-    """From nothing to flowing: no start-up waits of Faust's are left. A busy machine has several tries."""
-    took: list[float] = []
-    while not took or (min(took) >= 1.0 and len(took) < 10):
-        began = monotonic()
-        async with worker(settings, Ledger(), topics) as running:
-            await running.ready()
-            took.append(monotonic() - began)
-    assert min(took) < 1.0
+    """From nothing to flowing: no start-up waits of Faust's are left."""
+    began = monotonic()
+    async with worker(settings, Ledger(), topics) as running:
+        await running.ready()
+        assert monotonic() - began < 1.0
 
 
 async def test_sigterm_ends_a_worker_cleanly(settings: Settings, topics: Sequence[str]) -> None:
@@ -510,13 +512,15 @@ async def test_a_member_shows_its_clock(bootstrap: str, settings: Settings, topi
 
 
 async def test_no_broker_is_an_error_and_not_a_hang(unused_tcp_port: int) -> None:
-    """A worker without a broker ends, and names the address."""
+    """A worker without a broker ends within seconds and names the address."""
     settings = Settings(bootstrap=f"127.0.0.1:{unused_tcp_port}")
+    began = monotonic()
     with pytest.raises(BrokerUnreachable, match=str(unused_tcp_port)):
         await check_topics(settings)
     async with worker(settings, Ledger(), ("a", "b", "c")) as running:
         with pytest.raises(BrokerUnreachable, match=str(unused_tcp_port)):
             await running.ready()
+    assert monotonic() - began < 5
 
 
 async def test_a_missing_topic_is_named(settings: Settings) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
-from statistics import median
 
 import pytest
 
@@ -53,10 +52,7 @@ async def has_partitions(worker: Worker) -> bool:
 
 
 async def test_silence_fires_within_a_second_of_its_instant(scene: Scene) -> None:
-    """Nothing is written to any topic any more, and still each breach is said when its hour is over.
-
-    The median counts, since a busy machine may keep anybody waiting for longer.
-    """
+    """Nothing is written to any topic any more, and still each breach is said when its hour is over."""
     async with worker(scene.settings) as running:
         await running.ready()
         due = [wall_ms() + 1500 + 300 * number for number in range(5)]
@@ -69,7 +65,7 @@ async def test_silence_fires_within_a_second_of_its_instant(scene: Scene) -> Non
         for trigger in triggers_of([(record.key, record.value, tuple(record.headers))])
     }
     assert {f"c{number}" for number in range(5)} == set(late)
-    assert 0 <= min(late.values()) <= median(late.values()) < SECOND, late
+    assert all(0 <= milliseconds < SECOND for milliseconds in late.values()), late
 
 
 async def test_an_answer_in_time_keeps_the_breach_from_being_said(scene: Scene) -> None:
