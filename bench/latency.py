@@ -26,7 +26,7 @@ from rich.progress import Progress, TaskID
 from agents.console import progress_bar
 from agents.produce import load_events
 from bench.children import run
-from bench.command import Kafka, conclude, enter, kafka, options_of_pictures
+from bench.command import Kafka, conclude, enter, kafka, options_of_pictures, tell
 from bench.distribution import described, quantile
 from bench.installation import installation
 from bench.kept import PICTURES
@@ -291,13 +291,18 @@ def table(loads: Sequence[Mapping[str, Any]]) -> str:
                 values = "".join(f"{of[name]:>8.1f}" for name in ("p50", "p90", "p99", "p999", "max"))
                 where = f"{title}, {load['rate']:,} events/s"
                 lines.append(f"{where:<34}{of['count']:>8,}{values}")
-    lines += [
-        f"{load['rate']:,} events/s: sent {load['events_per_second']:,.0f}/s, at most "
-        f"{load['behind_p99_ms']:.1f} ms behind (p99); worker {load['worker_cores']:.2f} cores, broker "
-        f"{load['broker_cores']:.2f}; {load['transactions_per_second']:,.0f} transactions/s"
-        for load in loads
-    ]
-    return "\n".join(lines)
+    return "\n".join([*lines, *map(_spent_line, loads)])
+
+
+def _spent_line(load: Mapping[str, Any]) -> str:
+    said = f"{load['rate']:,} events/s: "
+    if load["rate"]:
+        said += f"sent {load['events_per_second']:,.0f}/s, "
+        said += f"at most {load['behind_p99_ms']:.1f} ms behind (p99); "
+    return said + (
+        f"worker {load['worker_cores']:.2f} cores, broker {load['broker_cores']:.2f}; "
+        f"{load['transactions_per_second']:,.0f} transactions/s"
+    )
 
 
 def main() -> int:
@@ -308,6 +313,7 @@ def main() -> int:
     options_of_pictures(parser, "the pictures")
     arguments = parser.parse_args()
     result = provenance(arguments.note)
+    tell(caption(result))
     with kafka(arguments.bootstrap) as broker:
         result["loads"] = run(bench(broker, arguments))
     if arguments.draw:

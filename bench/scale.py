@@ -24,7 +24,7 @@ from rich.progress import Progress
 from agents.console import progress_bar
 from agents.produce import send_records
 from bench.children import run
-from bench.command import Kafka, conclude, enter, gathering, kafka, options_of_pictures
+from bench.command import Kafka, conclude, enter, gathering, kafka, options_of_pictures, tell
 from bench.crowd import FUTURE_DAYS, Member, goes_on, sample, write
 from bench.installation import installation
 from bench.kept import PICTURES, keep
@@ -321,6 +321,7 @@ def main() -> int:
     options_of_pictures(parser, "the picture")
     arguments = parser.parse_args()
     made = provenance(arguments.note)
+    tell(caption(made))
     with kafka(arguments.bootstrap, brokers=gathering()) as broker:
         result = run(bench(broker, arguments, made))
     if arguments.draw:

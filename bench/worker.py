@@ -23,6 +23,7 @@ from bench.catalogue import Command, Engine, Order, forget_settings
 from bench.children import run
 from bench.command import bootstrap_option, enter, json_option, kafka, say
 from bench.input import Size
+from bench.provenance import caption, provenance
 from bench.report import Result
 from bench.runs import Bench, Plan
 from bench.table import WINBACK
@@ -70,6 +71,7 @@ def main() -> int:
     [engine] = chosen(WINBACK)
     plan = Plan([profiled(engine, arguments.profile)], ["retention"], size, slow=size, runs=1)
     forget_settings()
+    say(caption(provenance()))
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory()))
         broker = stack.enter_context(kafka(arguments.bootstrap, say))

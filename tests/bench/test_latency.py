@@ -83,6 +83,12 @@ def test_the_table_has_a_line_a_distribution_and_one_a_load() -> None:
     assert 1 + 4 + 2 == len(table([load(0), load(1000)]).splitlines())
 
 
+def test_where_nothing_is_sent_nothing_is_said_of_it() -> None:
+    """Nobody can be behind with what there is none of: the figure is no number."""
+    idle = load(0) | {"behind_p99_ms": float("nan")}
+    assert "0 events/s: worker 0.50 cores, broker 0.50; 100 transactions/s" == table([idle]).splitlines()[-1]
+
+
 def test_the_pictures_carry_where_they_were_made(tmp_path: Any) -> None:
     """Commit and machine stand below each."""
     draw(MADE | {"loads": [load(0), load(1000)]}, tmp_path)
