@@ -149,6 +149,16 @@ def test_what_the_data_leave_open_is_said() -> None:
     assert 2 in found.at_bound or 3 in found.at_bound
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_the_order_of_the_customers_changes_nothing(seed: int) -> None:
+    """However flat the likelihood, other rounding (another order, another processor) finds the same model."""
+    cells = [(x, 364, 364, 80) for x in range(5, 30)]
+    found = estimate_purchasing(counts(cells=cells), PURCHASING)
+    shuffled = np.random.default_rng(seed).permutation(cells)
+    again = estimate_purchasing(counts(cells=shuffled.tolist()), PURCHASING)
+    assert found.theta == pytest.approx(again.theta, rel=1e-6)
+
+
 def test_money_has_no_unit() -> None:
     """The same spends in cents scale gamma by 100 and leave p and q, with the prior's help or without."""
     for customers in (50, 2000):
