@@ -210,7 +210,10 @@ def table(result: Mapping[str, Any]) -> str:
     """The figures for people."""
     lines = []
     if result["sizes"]:
-        fetched = f"fetches and batches of at most {result['fetch_max_records']:,} records a partition"
+        fetched = (
+            f"fetches of at most {result['fetch_max_records']:,} records and batches of at most "
+            f"{result['batch_max_records']:,} records a partition"
+        )
         lines.append(f"median state {result['median_state_bytes']:,.0f} bytes; {fetched}")
         lines.append("".join(f"{column:>15}" for column in _COLUMNS))
     for size in result["sizes"]:
@@ -262,7 +265,7 @@ async def bench(kafka: Kafka, arguments: argparse.Namespace, made: Mapping[str, 
     today = wall_ms() // DAY_MS * DAY_MS
     result: dict[str, Any] = {
         **made,
-        "fetch_max_records": Settings.model_fields["fetch_max_records"].default,
+        **{name: Settings.model_fields[name].default for name in ("fetch_max_records", "batch_max_records")},
         "sizes": [],
         "crews": [],
     }

@@ -42,8 +42,8 @@ class Settings(BaseSettings):
     """A stable name of this worker (static membership): a restart then disturbs nobody."""
     fetch_max_records: Annotated[int, Field(ge=1)] = 4000
     fetch_max_wait_ms: Annotated[int, Field(ge=1, le=1500)] = 20
-    batch_max_records: Annotated[int, Field(ge=1)] = 4000
-    """The most records of one partition that one transaction folds."""
+    batch_max_records: Annotated[int, Field(ge=1)] = 16_000
+    """The most records of one partition that one transaction folds: what catching up commits at a time."""
     linger_ms: Annotated[int, Field(ge=0, le=1000)] = 20
     """wall clock only: how long a transaction that holds no trigger waits for more to do."""
     merge_buffer_bytes: Annotated[int, Field(ge=1)] = 32 * 1024 * 1024

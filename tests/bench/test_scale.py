@@ -27,6 +27,7 @@ def result(**changes: Any) -> dict[str, Any]:
     return {
         "median_state_bytes": 500.0,
         "fetch_max_records": 4000,
+        "batch_max_records": 16_000,
         "empty_megabytes": 80.0,
         "sizes": [
             size(10_000, 5.0),
@@ -92,4 +93,5 @@ def test_the_table_states_fetch_size_and_median_state() -> None:
     drawn = table(result())
     assert "median state 500 bytes" in drawn
     assert "4,000 records" in drawn
+    assert "16,000 records" in drawn
     assert "1.29 times that at 100,000" in drawn
