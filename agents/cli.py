@@ -89,6 +89,10 @@ def worker(
     until_done: Annotated[
         bool, typer.Option("--until-done", help="Exit when an event-clock replay has finished.")
     ] = False,
+    processes: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Share the partitions among N processes, a core each. Else 1."),
+    ] = None,
     http_port: Annotated[
         int | None, typer.Option(metavar="PORT", help="Of /metrics, /livez and /readyz; 0 takes a free one.")
     ] = None,
@@ -102,15 +106,28 @@ def worker(
         context,
         clock=clock,
         end_instant=end_instant,
+        processes=processes,
         http_port=http_port,
         bootstrap=bootstrap,
         application_id=application_id,
         playbook=playbook,
         model=model,
     )
+    if settings.processes > 1:
+        from agents.processes import run_processes
+
+        raise typer.Exit(run_processes(settings, until_done=until_done))
     from agents.worker import run_worker
 
     raise typer.Exit(run_worker(settings, until_done=until_done))
+
+
+@app.command(hidden=True)
+def member(context: typer.Context, *, number: Annotated[int, typer.Argument(min=1)]) -> None:
+    """Run one of the processes of a worker that has several; the worker itself calls this."""
+    from agents.member import run_member
+
+    raise typer.Exit(run_member(settings_of(context), number))
 
 
 app.command()(replay)

@@ -1,13 +1,13 @@
 """What a worker shows over HTTP: /metrics, /livez and /readyz, and nothing else.
 
-    async with Views(registry, progress, host="127.0.0.1", port=6066) as views: ...
+    async with Views(views_of(registry, progress), host="127.0.0.1", port=6066) as views: ...
 
 It runs outside of Faust's app, whose own server starts only after recovery: a worker that recovers
 is alive, and says so. State is shown nowhere.
 """
 
 import errno
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 from typing import Final, Protocol, Self
 
 from aiohttp import hdrs, web
@@ -18,6 +18,9 @@ from schemas.errors import ConfigurationError
 
 STUCK_SECONDS: Final = 30.0
 """How long a partition may have work before it and do none; above the longest transaction."""
+
+
+View = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Progress(Protocol):
@@ -34,20 +37,12 @@ class Progress(Protocol):
 
 
 class Views:
-    """The server, for the length of a block. stuck_seconds: see STUCK_SECONDS."""
+    """The server of an application, for the length of a block."""
 
-    def __init__(
-        self,
-        registry: CollectorRegistry,
-        progress: Progress,
-        *,
-        host: str,
-        port: int,
-        stuck_seconds: float = STUCK_SECONDS,
-    ) -> None:
+    def __init__(self, application: web.Application, *, host: str, port: int) -> None:
         self._host = host
         self._port = port
-        self._runner = web.AppRunner(views(registry, progress, stuck_seconds), access_log=None)
+        self._runner = web.AppRunner(application, access_log=None)
 
     async def __aenter__(self) -> Self:
         """Listen; ConfigurationError where the address cannot be had."""
@@ -68,28 +63,48 @@ class Views:
         return int(self._runner.addresses[0][1])
 
 
-def views(registry: CollectorRegistry, progress: Progress, stuck_seconds: float) -> web.Application:
-    """The three views as an aiohttp application."""
+def views_of(
+    registry: CollectorRegistry, progress: Progress, stuck_seconds: float = STUCK_SECONDS
+) -> web.Application:
+    """The three views of one worker. stuck_seconds: see STUCK_SECONDS."""
 
     async def metrics(request: web.Request) -> web.Response:
-        """OpenMetrics for who accepts it, Prometheus' text format for everyone else."""
-        encode, content_type = choose_encoder(request.headers.get(hdrs.ACCEPT, ""))
-        return web.Response(body=encode(registry), headers={hdrs.CONTENT_TYPE: content_type})
+        return page(request, registry)
 
     async def alive(_: web.Request) -> web.Response:
         """503 where a restart would help. A loop that no longer turns gives no answer at all."""
-        stuck = sorted(progress.stuck_partitions(stuck_seconds))
-        return _verdict("alive", not stuck, {"stuck_partitions": stuck})
+        return life(progress.stuck_partitions(stuck_seconds))
 
     async def ready(_: web.Request) -> web.Response:
         """503 while the worker joins and recovers."""
-        return _verdict("ready", progress.recovered(), {})
+        return readiness(progress.recovered())
 
+    return three_views(metrics, alive, ready)
+
+
+def three_views(metrics: View, alive: View, ready: View) -> web.Application:
+    """An application of these, and of nothing else."""
     application = web.Application()
     application.add_routes(
         [web.get("/metrics", metrics), web.get("/livez", alive), web.get("/readyz", ready)]
     )
     return application
+
+
+def page(request: web.Request, registry: CollectorRegistry) -> web.Response:
+    """OpenMetrics for who accepts it, Prometheus' text format for everyone else."""
+    encode, content_type = choose_encoder(request.headers.get(hdrs.ACCEPT, ""))
+    return web.Response(body=encode(registry), headers={hdrs.CONTENT_TYPE: content_type})
+
+
+def life(stuck: Collection[int], *, answered: bool = True) -> web.Response:
+    """What /livez says: with a stuck partition or without an answer, that it is over."""
+    return _verdict("alive", answered and not stuck, {"stuck_partitions": sorted(stuck)})
+
+
+def readiness(ready: bool) -> web.Response:
+    """What /readyz says."""
+    return _verdict("ready", ready, {})
 
 
 def _verdict(name: str, good: bool, details: dict[str, list[int]]) -> web.Response:

@@ -15,7 +15,7 @@ import structlog
 from agents.clients import silent_clients
 from agents.roster import roster
 from agents.silence import pass_time
-from agents.views import Views
+from agents.views import Views, views_of
 from schemas.errors import Fatal, WinbackError
 from streams.app import build_app, check_topics, run
 from streams.compiled import in_use
@@ -52,10 +52,16 @@ def tune_process() -> None:
     gc.set_threshold(50_000, 20, 50)
 
 
-async def work(settings: Settings, *, until: Until | None = None, stop: asyncio.Event | None = None) -> None:
+async def work(
+    settings: Settings,
+    *,
+    until: Until | None = None,
+    stop: asyncio.Event | None = None,
+    serving: Callable[[int], None] | None = None,
+) -> None:
     """One worker in the running loop, until `until` returns; `stop` takes the place of signals.
 
-    Raises what the worker or `until` failed of.
+    serving: hears at which port the views are. Raises what the worker or `until` failed of.
     """
     # What the user can have set wrong is looked at before anybody is called.
     playbook = load_playbook(settings.playbook, settings.model)
@@ -74,8 +80,11 @@ async def work(settings: Settings, *, until: Until | None = None, stop: asyncio.
     for helper in helpers:
         helper.add_done_callback(lambda done: _report(done, app.fail))
     try:
-        async with Views(registry, processor, host=settings.http_host, port=settings.http_port) as views:
+        application = views_of(registry, processor)
+        async with Views(application, host=settings.http_host, port=settings.http_port) as views:
             _log.info("serving", host=settings.http_host, port=views.port, compiled=in_use())
+            if serving is not None:
+                serving(views.port)
             await run(app, stop=ending)
     finally:
         for helper in helpers:

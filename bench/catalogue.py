@@ -11,10 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from bench.crew import DONE, OPENED, WORKER
 from bench.input import Size
 from bench.kept import ROOT
-from bench.peers.announce import FINISHED, STARTED
 from bench.peers.jobs import Summary, pack
 from bench.programs import java_of_peers, python_of_peers
 from bench.provenance import compiled
@@ -96,13 +94,15 @@ def _winback(order: Order) -> Command:
     if order.job == "total":
         return Command([sys.executable, "-m", "bench.totals", *order.options()], environment)
     environment |= variables_of(order.settings)
-    return Command(WORKER, environment, started=OPENED, finished=DONE)
+    words = [sys.executable, "-m", "agents", "worker", "--until-done"]
+    # What its log says.
+    return Command(words, environment, started="opened", finished="replay_finished")
 
 
-def _crew(workers: int) -> Callable[[Order], Command]:
+def _processes(number: int) -> Callable[[Order], Command]:
     def command(order: Order) -> Command:
-        words = [sys.executable, "-m", "bench.crew", str(workers)]
-        return replace(_winback(order), words=words, started=STARTED, finished=FINISHED)
+        worker = _winback(order)
+        return replace(worker, words=[*worker.words, "--processes", str(number)])
 
     return command
 
@@ -200,7 +200,9 @@ def _streams(name: str, words: str, guarantee: str, threads: int, cache_megabyte
 
 ENGINES: Final = (
     Engine("winback", "exactly once, defaults", _JOBS, _winback, _of_winback, own_alerts=True),
-    Engine("winback 2", "exactly once, 2 workers", ("retention",), _crew(2), _of_winback, own_alerts=True),
+    Engine(
+        "winback 2", "exactly once, 2 processes", ("retention",), _processes(2), _of_winback, own_alerts=True
+    ),
     Engine("faust", "at least once, defaults", _JOBS, _faust(), _of_faust, prefix=True),
     Engine("faust tuned", "at least once, bytes, linger", _JOBS, _faust("--tuned"), _in_bytes, prefix=True),
     Engine("quixstreams", "at least once, defaults", _JOBS, _quix(), _of_quix),

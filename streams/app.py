@@ -108,7 +108,7 @@ async def run(app: Engine, *, stop: asyncio.Event | None = None) -> None:
     errors of Winback as themselves, a broker out of reach as BrokerUnreachable, anything else as it
     came.
     """
-    with _signals(stop or asyncio.Event()) as stopped:
+    with signals(stop or asyncio.Event()) as stopped:
         await _run(app, stopped)
 
 
@@ -142,7 +142,7 @@ async def _run(app: Engine, stop: asyncio.Event) -> None:
 
 
 @contextmanager
-def _signals(stop: asyncio.Event) -> Iterator[asyncio.Event]:
+def signals(stop: asyncio.Event) -> Iterator[asyncio.Event]:
     """`stop`, which the first SIGTERM or SIGINT sets too; a second one ends the process as usual."""
     loop = asyncio.get_running_loop()
     numbers = (signal.SIGTERM, signal.SIGINT)

@@ -38,6 +38,8 @@ class Settings(BaseSettings):
     http_port: Annotated[int, Field(ge=0, le=65535)] = 6066
     """Of /metrics, /livez and /readyz; 0 takes a free port."""
 
+    processes: Annotated[int, Field(ge=1, le=256)] = 1
+    """How many processes `winback worker` shares its partitions among."""
     instance: str | None = None
     """A stable name of this worker (static membership): a restart then disturbs nobody."""
     fetch_max_records: Annotated[int, Field(ge=1)] = 4000

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from agents.views import Views
+from agents.views import Views, views_of
 from schemas.errors import ConfigurationError
 
 
@@ -41,7 +41,7 @@ async def client(worker: Worker) -> AsyncIterator[ClientSession]:
     registry = CollectorRegistry()
     Counter("winback_batches", "Batches committed", registry=registry).inc(2)
     async with (
-        Views(registry, worker, host="127.0.0.1", port=0, stuck_seconds=30) as views,
+        Views(views_of(registry, worker, stuck_seconds=30), host="127.0.0.1", port=0) as views,
         ClientSession(f"http://127.0.0.1:{views.port}") as session,
     ):
         yield session
@@ -100,9 +100,9 @@ async def test_nothing_can_be_changed(client: ClientSession) -> None:
 
 async def test_a_taken_port_is_said_in_one_line(worker: Worker) -> None:
     """The error names the port and the setting that changes it, and the first server goes on."""
-    async with Views(CollectorRegistry(), worker, host="127.0.0.1", port=0) as first:
+    async with Views(views_of(CollectorRegistry(), worker), host="127.0.0.1", port=0) as first:
         with pytest.raises(ConfigurationError) as raised:
-            async with Views(CollectorRegistry(), worker, host="127.0.0.1", port=first.port):
+            async with Views(views_of(CollectorRegistry(), worker), host="127.0.0.1", port=first.port):
                 pass
         assert f"port {first.port} of 127.0.0.1 is taken" in str(raised.value)
         assert "WINBACK_HTTP_PORT" in str(raised.value)
@@ -117,7 +117,7 @@ async def test_a_taken_port_is_said_in_one_line(worker: Worker) -> None:
 async def test_an_address_of_another_machine_is_a_mistake(worker: Worker) -> None:
     """A host that is not this one is said in one line too."""
     with pytest.raises(ConfigurationError, match="WINBACK_HTTP_HOST"):
-        async with Views(CollectorRegistry(), worker, host="192.0.2.1", port=0):
+        async with Views(views_of(CollectorRegistry(), worker), host="192.0.2.1", port=0):
             pass
 
 
