@@ -28,7 +28,10 @@ from bench.report import Result
 from bench.runs import Bench, Plan
 from bench.table import WINBACK
 
-BAR = 50_000
+RATE_BAR = 75_000
+"""Events/s at least."""
+CPU_BAR = 16.0
+"""CPU seconds a million events, at most."""
 
 
 def figures(result: Result) -> dict[str, float]:
@@ -58,7 +61,7 @@ def profiled(engine: Engine, into: Path | None) -> Engine:
 
 
 def main() -> int:
-    """The command; 1 where the bar is missed."""
+    """The command; 1 where a bar is missed."""
     parser = argparse.ArgumentParser(prog="python -m bench.worker", description=__doc__.partition("\n")[0])
     parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--customers", type=int, default=100_000)
@@ -85,12 +88,12 @@ def main() -> int:
         print(orjson.dumps(found).decode())
     else:
         print(f"{size.events:,} purchases of {size.customers:,} customers over {size.days} days")
-        print(f"  {found['events_per_second']:>10,.0f} events/s (bar: {BAR:,})")
-        print(f"  {found['cpu_seconds_per_million']:>10.1f} CPU seconds a million")
+        print(f"  {found['events_per_second']:>10,.0f} events/s (bar: {RATE_BAR:,})")
+        print(f"  {found['cpu_seconds_per_million']:>10.1f} CPU seconds a million (bar: {CPU_BAR:g})")
         print(f"  {found['broker_cpu_seconds_per_million']:>10.1f} of the broker's")
         print(f"  {found['triggers_per_event']:>10.3f} triggers an event")
         print(f"  {found['peak_megabytes']:>10.0f} MB at most")
-    return int(found["events_per_second"] < BAR)
+    return int(found["events_per_second"] < RATE_BAR or found["cpu_seconds_per_million"] > CPU_BAR)
 
 
 if __name__ == "__main__":
