@@ -123,6 +123,16 @@ def test_a_population_gives_its_parameters_back() -> None:
     assert pytest.approx(found.theta, rel=0.1) == PURCHASING
 
 
+def test_a_population_of_spends_gives_its_parameters_back() -> None:
+    """Of forty thousand customers drawn from the model, with one to nine repeat days each."""
+    random = np.random.default_rng(5)
+    p, q, gamma = SPENDING
+    days = random.integers(1, 10, 40_000)
+    means = random.gamma(p * days, 1 / (days * random.gamma(q, 1 / gamma, len(days))))
+    found = estimate_spending(Spends(days, means, float(means.mean())), (2.0, 8.0, 40.0))
+    assert pytest.approx(found.theta, rel=0.1) == SPENDING
+
+
 def test_from_a_thousand_customers_on_the_prior_has_no_say() -> None:
     """With 1,000 customers two priors give one model; with 999 nearly the same, so there is no jump."""
     thousand = population(1000)
