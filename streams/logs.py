@@ -8,6 +8,7 @@ Customers, keys and values of records never stand in one.
 
 import logging
 import sys
+from math import inf
 from typing import Final, Literal, TextIO
 
 import structlog
@@ -18,6 +19,10 @@ Level = Literal["debug", "info", "warning", "error"]
 
 _QUIET: Final = logging.WARNING
 """Of Faust, mode, aiokafka and everything else that logs the standard way."""
+_REPEATED_SECONDS: Final = 60.0
+"""After which they may say the same again."""
+_REMEMBERED: Final = 1000
+"""Messages of theirs, at most: some hold a number that is never the same."""
 
 
 def configure(level: Level, *, stream: TextIO | None = None, as_json: bool | None = None) -> None:
@@ -52,12 +57,42 @@ def configure(level: Level, *, stream: TextIO | None = None, as_json: bool | Non
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
         )
     )
+    handler.addFilter(_Repeated())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     # At the root, so that nobody builds a record that is then not printed: Faust at DEBUG spent an
     # eighth of its time on that.
     root.setLevel(_QUIET)
     logging.captureWarnings(capture=True)
+
+
+class _Repeated(logging.Filter):
+    """Lets the same message through once a minute, with the number of those left out meanwhile.
+
+    A broker that is away is tried again a hundred times a second, and aiokafka logs each time.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: dict[tuple[str, str, str], tuple[float, int]] = {}
+        """When each was let through (logger, message, exception), and how many have been left out since."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether it is to be said."""
+        try:
+            message = record.name, record.getMessage(), repr(record.exc_info and record.exc_info[1])
+        except Exception:  # noqa: BLE001 - its words and values do not fit: whoever writes it out says so
+            return True
+        said_at, left_out = self._said.get(message, (-inf, 0))
+        if record.created - said_at < _REPEATED_SECONDS:
+            self._said[message] = said_at, left_out + 1
+            return False
+        if left_out:
+            record.left_out = left_out
+        if len(self._said) >= _REMEMBERED:
+            self._said.clear()
+        self._said[message] = record.created, 0
+        return True
 
 
 def _answer_in_a_word(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

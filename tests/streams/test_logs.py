@@ -112,6 +112,34 @@ def test_what_a_broker_answered_is_told_in_a_word(written: io.StringIO) -> None:
     assert ("unexpected", "UnknownError") == (line["event"], line["error"])
 
 
+def test_what_a_library_repeats_is_said_once_a_minute(written: io.StringIO) -> None:
+    """A broker that is away is tried again and again, and each try is logged: the next line counts them."""
+    logs.configure("info", stream=written)
+    logger = logging.getLogger("aiokafka")
+    for second in (0.0, 0.01, 59.0, 60.0, 61.0):
+        record = logger.makeRecord(logger.name, logging.ERROR, __file__, 1, "node %d is away", (1,), None)
+        record.created = 1000.0 + second
+        logger.handle(record)
+    logger.error("node %d is away", 2)
+    logger.error("node %d is away", 2, exc_info=UnknownError())
+    events = [(line["event"], line.get("left_out")) for line in lines(written)]
+    assert [
+        ("node 1 is away", None),
+        ("node 1 is away", 2),
+        ("node 2 is away", None),
+        ("node 2 is away", None),
+    ] == events
+
+
+def test_a_library_that_logs_nonsense_goes_on(
+    written: io.StringIO, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A log line whose values do not fit its words is not the end of who logs it."""
+    logs.configure("info", stream=written)
+    logging.getLogger("aiokafka").error("node %d is away", "one")
+    assert "node %d is away" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("stream", [io.StringIO(), Terminal()])
 def test_a_traceback_shows_no_values(stream: io.StringIO) -> None:
     """Local variables may hold a customer: they are not written, neither as JSON nor to a terminal."""
