@@ -88,7 +88,10 @@ class Consumer(stock.Consumer):
         """See Source."""
         if not self._lease.live or generation != self._lease.generation:
             return False
-        return await self._thread.publish(offsets)
+        try:
+            return await self._thread.publish(offsets)
+        except ConsumerStoppedError:  # it was told to stop while it waited for a broker
+            return False
 
     def progress(self) -> None:
         """See Source."""

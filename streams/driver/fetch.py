@@ -284,7 +284,12 @@ class FetchThread(AIOKafkaConsumerThread):
                 state.timestamp = None
             sent_at = wall_ms()
             request._max_wait_ms = wait_ms = self._wait_ms(states, sent_at)
-            brought: bool = await answer(assignment, node_id, request)
+            try:
+                brought: bool = await answer(assignment, node_id, request)
+            except asyncio.CancelledError:
+                # aiokafka takes this for an answer that nobody wants any more, except where it waits to
+                # ask again: there its own stop would break off, and ours wait a minute for it.
+                return False
             if assignment.active:
                 for tp, state in states.items():
                     if state.timestamp is not None:

@@ -17,7 +17,7 @@ class Road:
     """Passes on what comes to `port`, to `upstream`; both on loopback.
 
     base_delay, delay: seconds that each frame takes, always and for a while. closed: nobody gets
-    through, as if the host were gone.
+    through, as if the host were gone. turned_away: how often somebody has tried meanwhile.
     """
 
     def __init__(self, port: int, upstream: int) -> None:
@@ -26,6 +26,7 @@ class Road:
         self.base_delay = 0.0
         self.delay = 0.0
         self.closed = False
+        self.turned_away = 0
         self.traps: list[Trap] = []
         self._travellers: set[asyncio.Task[None]] = set()
 
@@ -34,6 +35,7 @@ class Road:
         """Listen until the block ends, as if nothing had ever been done to this road."""
         self.base_delay = self.delay = 0.0
         self.closed = False
+        self.turned_away = 0
         self.traps.clear()
         server = await asyncio.start_server(self._meet, LOOPBACK, self.port)
         try:
@@ -58,6 +60,7 @@ class Road:
         pumps: list[asyncio.Task[None]] = []
         try:
             if self.closed:
+                self.turned_away += 1
                 return
             downward, upward = await asyncio.open_connection(LOOPBACK, self.upstream)
             watched: dict[int, Trap] = {}
