@@ -1,13 +1,14 @@
 """One of the processes of `winback worker --processes N`: a worker, and its line to agents/processes.py.
 
 The line is a socket that stands where standard input would. Down it goes where the views are served, and
-that a bounded replay is done here; when the other end is cut, on purpose or because that process is no
-more, this one ends in order.
+in which partitions a bounded replay is done; when the other end is cut, on purpose or because that process
+is no more, this one ends in order.
 """
 
 import asyncio
 import socket
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
 from structlog.contextvars import bind_contextvars
@@ -21,7 +22,7 @@ from streams.settings import Settings
 SERVING: Final = b"serving"
 """Followed by the port of this process's views."""
 FINISHED: Final = b"finished"
-"""A bounded replay has reached its end in every partition that this process owns."""
+"""Followed by a partition in which a bounded replay has reached its end."""
 
 
 def run_member(settings: Settings, number: int) -> int:
@@ -46,20 +47,15 @@ def _standard_input() -> socket.socket:
 async def _work(settings: Settings, line: socket.socket) -> None:
     reader, writer = await asyncio.open_connection(sock=line)
 
-    async def dismissed(processor: Processor) -> None:
-        finishing = asyncio.create_task(_tell_end(processor, writer), name="finishing")
-        await reader.read()
-        finishing.cancel()
+    def say(word: bytes, number: int) -> None:
+        writer.write(b"%b %d\n" % (word, number))
 
-    def serving(port: int) -> None:
-        writer.write(b"%b %d\n" % (SERVING, port))
+    async def dismissed(processor: Processor) -> None:
+        processor.on_finished = partial(say, FINISHED)
+        with suppress(ConnectionError):
+            await reader.read()
 
     try:
-        await work(settings, until=dismissed, serving=serving)
+        await work(settings, until=dismissed, serving=partial(say, SERVING))
     finally:
         writer.close()
-
-
-async def _tell_end(processor: Processor, writer: asyncio.StreamWriter) -> None:
-    await processor.finished.wait()
-    writer.write(b"%b\n" % FINISHED)

@@ -8,12 +8,14 @@ with them: when it is told to, when all have done their replay, or when one of t
 
 import asyncio
 import os
+import signal
 import socket
 import sys
 from asyncio.subprocess import Process
 from collections.abc import Coroutine, Iterable, Sequence
 from contextlib import suppress
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 import structlog
 
@@ -24,12 +26,19 @@ from agents.joint_views import joint_views
 from agents.member import FINISHED, SERVING
 from agents.views import Views
 from schemas.errors import ConfigurationError, Fatal
+from schemas.topics import CHANGELOG
 from streams.app import check_topics, signals
 from streams.compiled import in_use
 from streams.logs import configure
 from streams.playbook_file import load_playbook
 from streams.processor import end_of
 from streams.settings import Settings
+from streams.tables import newest_position
+
+_ROOT: Final = Path(__file__).parents[1]
+"""Where this package and its neighbours are."""
+_OTHERS_SECONDS: Final = 5.0
+"""Without a word of our own processes, after so long it is looked what those of other workers have done."""
 
 _log = structlog.get_logger(__name__)
 
@@ -53,9 +62,12 @@ class Member:
     def __init__(self, number: int) -> None:
         self.number = number
         self.port: int | None = None
-        """Of its views, once it serves them."""
-        self.finished = asyncio.Event()
-        """Its part of a bounded replay is done."""
+        """Of its views, while it serves them."""
+        self.finished: set[int] = set()
+        """Partitions in which it has brought a bounded replay to its end: there it stays so, whoever owns
+        them later."""
+        self.heard = asyncio.Event()
+        """Set by each word that it says."""
         self.code: int | None = None
         """Its exit code, once it has ended."""
         self._line: asyncio.StreamWriter | None = None
@@ -66,7 +78,8 @@ class Member:
         ours, its = socket.socketpair()
         with its:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "agents", "member", str(self.number)),
+                # -P: never what the folder in which the user happens to be has under these names.
+                *(sys.executable, "-P", "-m", "agents", "member", str(self.number)),
                 env={**os.environ, **self._variables(settings)},
                 stdin=its.fileno(),
                 # Ctrl-C is for this process, which then ends the others in order.
@@ -83,7 +96,7 @@ class Member:
     async def ended(self) -> None:
         """Until it has ended."""
         if self._ending is not None:
-            await asyncio.wait([self._ending])
+            await asyncio.shield(self._ending)
 
     async def _follow(self, process: Process, reader: asyncio.StreamReader) -> int:
         with suppress(ConnectionError):
@@ -92,12 +105,20 @@ class Member:
                 if word == SERVING:
                     self.port = int(rest)
                 elif word == FINISHED:
-                    self.finished.set()
+                    self.finished.add(int(rest))
+                self.heard.set()
+        self.port = None
         self.code = await process.wait()
         return self.code
 
     def _variables(self, settings: Settings) -> dict[str, str]:
-        own = {"WINBACK_PROCESSES": "1", "WINBACK_HTTP_HOST": LOOPBACK, "WINBACK_HTTP_PORT": "0"}
+        path = os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+        own = {
+            "PYTHONPATH": path,
+            "WINBACK_PROCESSES": "1",
+            "WINBACK_HTTP_HOST": LOOPBACK,
+            "WINBACK_HTTP_PORT": "0",
+        }
         if settings.instance is not None:
             own["WINBACK_INSTANCE"] = f"{settings.instance}-{self.number}"
         return {**environment_of(settings), **own}
@@ -118,17 +139,18 @@ async def _run(settings: Settings, *, until_done: bool) -> int:
     members = [Member(number) for number in range(1, count + 1)]
     async with Views(joint_views(members), host=settings.http_host, port=settings.http_port) as views:
         _log.info("serving", host=settings.http_host, port=views.port, compiled=in_use(), processes=count)
-        return await _together(members, settings, until_done=until_done)
+        return await _together(members, settings, partitions if until_done else None)
 
 
-async def _together(members: Sequence[Member], settings: Settings, *, until_done: bool) -> int:
+async def _together(members: Sequence[Member], settings: Settings, to_finish: int | None) -> int:
+    """to_finish: the partitions whose replay is waited for, None to go on until told to end."""
     with signals(asyncio.Event()) as stop:
         try:
             for member in members:
                 await member.start(settings)
-            reasons = [stop.wait(), *(member.ended() for member in members)]
-            if until_done:
-                reasons.append(_all_finished(members))
+            reasons: list[Coroutine[Any, Any, object]] = [stop.wait(), *(each.ended() for each in members)]
+            if to_finish is not None:
+                reasons.append(_replay_done(members, settings, to_finish))
             await _first_of(reasons)
             ended = [member for member in members if member.code is not None]
             for member in ended:
@@ -138,27 +160,48 @@ async def _together(members: Sequence[Member], settings: Settings, *, until_done
                 member.dismiss()
             for member in members:
                 await member.ended()
-    # Of several that failed, the first one says why.
+    # Of several that failed, the first one says why. Who stops us may have stopped them as well.
+    asked = {0, -signal.SIGTERM} if stop.is_set() else {0}
     for member in (*ended, *members):
-        if member.code is not None and member.code < 0:
+        if member.code is None or member.code in asked:
+            continue
+        if member.code < 0:
             raise Fatal(
                 f"process {member.number} was killed by signal {-member.code}; the others have ended in order"
             )
-        if member.code:
-            return member.code
+        return member.code
     return 0
 
 
-async def _all_finished(members: Sequence[Member]) -> None:
-    for member in members:
-        await member.finished.wait()
-    _log.info("replay_finished", processes=len(members))
+async def _replay_done(members: Sequence[Member], settings: Settings, partitions: int) -> None:
+    """Until a bounded replay has reached its end in all partitions, those of other workers too."""
+    end = end_of(settings)
+    left = set(range(partitions))
+    while True:
+        for member in members:
+            member.heard.clear()
+            left -= member.finished
+        if not left:
+            break
+        try:
+            await asyncio.wait_for(_first_of([member.heard.wait() for member in members]), _OTHERS_SECONDS)
+        except TimeoutError:
+            left -= {number for number in sorted(left)[:1] if await _is_done(settings, number, end)}
+    _log.info("replay_finished", partitions=list(range(partitions)))
+
+
+async def _is_done(settings: Settings, number: int, end: int | None) -> bool:
+    """Whether a partition's committed clock says so, whoever has brought it there."""
+    record = (await newest_position(settings, settings.topics.name(CHANGELOG), number)).partition_record
+    return end is not None and record is not None and record.clock >= end
 
 
 async def _first_of(reasons: Iterable[Coroutine[Any, Any, object]]) -> None:
     tasks = [asyncio.create_task(reason) for reason in reasons]
     try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
     finally:
         for task in tasks:
             task.cancel()

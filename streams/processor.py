@@ -94,6 +94,8 @@ class Processor:
         self.finished = asyncio.Event()
         """Set when a bounded replay has reached its end in every assigned partition."""
         self.on_failure: Callable[[WinbackError], None] = _no_listener
+        self.on_finished: Callable[[int], None] = lambda _: None
+        """Hears of each partition in which a bounded replay has reached its end; there it stays so."""
 
     # What the driver calls
 
@@ -258,8 +260,10 @@ class Processor:
         for reason, count in done.tally.quarantined.items():
             _log.error("quarantined", partition=partition.number, reason=reason, records=count)
         self._judge(done.tally)
-        if partition.finished and all(each.finished for each in self._partitions.values()):
-            self.finished.set()
+        if partition.finished:
+            self.on_finished(partition.number)
+            if all(each.finished for each in self._partitions.values()):
+                self.finished.set()
 
     def _judge(self, tally: Tally) -> None:
         """Fatal where too much of what came last was refused: then the records are not to blame."""

@@ -38,6 +38,17 @@ async def test_a_replay_by_two_processes_is_the_pure_fold(scene: Scene) -> None:
     await scene.assert_is(folds_of(EVENTS, PARTITIONS, load_playbook(None, None), since_epoch(END)))
 
 
+async def test_workers_of_several_processes_end_together(scene: Scene) -> None:
+    """Of four processes for three partitions one is idle, and each worker lacks what the other has done."""
+    await scene.load(EVENTS)
+    settings = scene.with_(clock="event", end_instant=END)
+    arguments = ("--processes", "2", "--until-done")
+    async with process(settings, *arguments) as one, process(settings, *arguments) as other:
+        await one.leave()
+        await other.leave()
+    await scene.assert_is(folds_of(EVENTS, PARTITIONS, load_playbook(None, None), since_epoch(END)))
+
+
 async def test_they_share_the_partitions_and_one_page(scene: Scene) -> None:
     """Both have some, under names of their own where the worker has one; SIGTERM ends them all."""
     async with process(scene.with_(instance="shop"), "--processes", "2") as running:
@@ -68,7 +79,7 @@ async def test_nobody_outlives_the_one_that_started_them(scene: Scene) -> None:
     async with process(scene.settings, "--processes", "2") as running:
         await both_work(running)
         processes = descendants(running.process.pid)
-        await running.kill()
+        os.kill(running.process.pid, signal.SIGKILL)
 
         async def gone() -> bool:
             return not any(map(runs, processes))
