@@ -12,8 +12,9 @@ import signal
 import socket
 import sys
 from asyncio.subprocess import Process
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -57,21 +58,20 @@ def run_processes(settings: Settings, *, until_done: bool) -> int:
 
 
 class Member:
-    """A process, as the one that starts it knows it. number: from 1 on."""
+    """A process, as the one that starts it knows it. number: from 1 on. heard: set by each word it says."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, heard: asyncio.Event) -> None:
         self.number = number
         self.port: int | None = None
         """Of its views, while it serves them."""
         self.finished: set[int] = set()
         """Partitions in which it has brought a bounded replay to its end: there it stays so, whoever owns
         them later."""
-        self.heard = asyncio.Event()
-        """Set by each word that it says."""
         self.code: int | None = None
         """Its exit code, once it has ended."""
+        self._heard = heard
         self._line: asyncio.StreamWriter | None = None
-        self._ending: asyncio.Task[int] | None = None
+        self._ending: asyncio.Task[None] | None = None
 
     async def start(self, settings: Settings) -> None:
         """Start it."""
@@ -98,7 +98,7 @@ class Member:
         if self._ending is not None:
             await asyncio.shield(self._ending)
 
-    async def _follow(self, process: Process, reader: asyncio.StreamReader) -> int:
+    async def _follow(self, process: Process, reader: asyncio.StreamReader) -> None:
         with suppress(ConnectionError):
             async for line in reader:
                 word, _, rest = line.strip().partition(b" ")
@@ -106,10 +106,9 @@ class Member:
                     self.port = int(rest)
                 elif word == FINISHED:
                     self.finished.add(int(rest))
-                self.heard.set()
+                self._heard.set()
         self.port = None
         self.code = await process.wait()
-        return self.code
 
     def _variables(self, settings: Settings) -> dict[str, str]:
         path = os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
@@ -127,7 +126,7 @@ class Member:
 async def _run(settings: Settings, *, until_done: bool) -> int:
     # What the user can have set wrong is said once, and not by each of them.
     load_playbook(settings.playbook, settings.model)
-    end_of(settings)
+    end = end_of(settings)
     with silent_clients():
         partitions = await check_topics(settings)
     count = settings.processes
@@ -136,21 +135,27 @@ async def _run(settings: Settings, *, until_done: bool) -> int:
             f"{count} processes are more than the {partitions} partitions they share, and some would have "
             "nothing to do: set --processes or WINBACK_PROCESSES to less"
         )
-    members = [Member(number) for number in range(1, count + 1)]
+    heard = asyncio.Event()
+    members = [Member(number, heard) for number in range(1, count + 1)]
     async with Views(joint_views(members), host=settings.http_host, port=settings.http_port) as views:
         _log.info("serving", host=settings.http_host, port=views.port, compiled=in_use(), processes=count)
-        return await _together(members, settings, partitions if until_done else None)
+        if not until_done or end is None:
+            return await _together(members, settings, None)
+        done = partial(_replay_done, members, heard, settings, range(partitions), end)
+        return await _together(members, settings, done)
 
 
-async def _together(members: Sequence[Member], settings: Settings, to_finish: int | None) -> int:
-    """to_finish: the partitions whose replay is waited for, None to go on until told to end."""
+async def _together(
+    members: Sequence[Member], settings: Settings, done: Callable[[], Coroutine[Any, Any, None]] | None
+) -> int:
+    """done: returns when nothing is left to do; None to go on until told to end."""
     with signals(asyncio.Event()) as stop:
         try:
             for member in members:
                 await member.start(settings)
             reasons: list[Coroutine[Any, Any, object]] = [stop.wait(), *(each.ended() for each in members)]
-            if to_finish is not None:
-                reasons.append(_replay_done(members, settings, to_finish))
+            if done is not None:
+                reasons.append(done())
             await _first_of(reasons)
             ended = [member for member in members if member.code is not None]
             for member in ended:
@@ -173,27 +178,27 @@ async def _together(members: Sequence[Member], settings: Settings, to_finish: in
     return 0
 
 
-async def _replay_done(members: Sequence[Member], settings: Settings, partitions: int) -> None:
-    """Until a bounded replay has reached its end in all partitions, those of other workers too."""
-    end = end_of(settings)
-    left = set(range(partitions))
+async def _replay_done(
+    members: Sequence[Member], heard: asyncio.Event, settings: Settings, partitions: Iterable[int], end: int
+) -> None:
+    """Until a bounded replay has reached `end` (ms) in all partitions, those of other workers too."""
+    left = set(partitions)
     while True:
-        for member in members:
-            member.heard.clear()
-            left -= member.finished
+        heard.clear()
+        left.difference_update(*(member.finished for member in members))
         if not left:
             break
         try:
-            await asyncio.wait_for(_first_of([member.heard.wait() for member in members]), _OTHERS_SECONDS)
+            await asyncio.wait_for(heard.wait(), _OTHERS_SECONDS)
         except TimeoutError:
             left -= {number for number in sorted(left)[:1] if await _is_done(settings, number, end)}
-    _log.info("replay_finished", partitions=list(range(partitions)))
+    _log.info("replay_finished", partitions=list(partitions))
 
 
-async def _is_done(settings: Settings, number: int, end: int | None) -> bool:
+async def _is_done(settings: Settings, number: int, end: int) -> bool:
     """Whether a partition's committed clock says so, whoever has brought it there."""
     record = (await newest_position(settings, settings.topics.name(CHANGELOG), number)).partition_record
-    return end is not None and record is not None and record.clock >= end
+    return record is not None and record.clock >= end
 
 
 async def _first_of(reasons: Iterable[Coroutine[Any, Any, object]]) -> None:
