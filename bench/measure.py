@@ -63,7 +63,6 @@ class _Seen:
     last_folded: "_Look | None" = None
     cpu_at_start: float = 0.0
     broker_at_start: float = 0.0
-    peak_megabytes: float = 0.0
     versions: dict[str, str] = field(default_factory=dict)
     tail: list[str] = field(default_factory=list)
 
@@ -117,10 +116,6 @@ async def _listen(process: Process, command: Command, watched: Watched, seen: _S
         said: dict[str, Any] = {}
         with suppress(msgspec.DecodeError):
             said = _decode(line)
-        if "event" in said:
-            # Of several processes one may end before the others.
-            used = usage_with_children(process.pid)
-            seen.peak_megabytes = max(seen.peak_megabytes, used.peak_megabytes)
         match said.pop("event", None):
             case command.started if seen.began is None:
                 seen.began = at
@@ -199,5 +194,5 @@ def _figures(seen: _Seen, last_folded: _Look, looks: Sequence[_Look]) -> Figures
         seconds=last.at - seen.began,
         cpu_seconds=max(0.0, used - seen.cpu_at_start),
         broker_cpu_seconds=last.broker - seen.broker_at_start,
-        peak_megabytes=max(seen.peak_megabytes, *(look.used.peak_megabytes for look in looks)),
+        peak_megabytes=max(look.used.peak_megabytes for look in looks),
     )
