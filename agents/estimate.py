@@ -64,7 +64,7 @@ def estimate_purchasing(counts: Counts, prior: tuple[float, ...]) -> Estimate:
     weights = counts.customers.astype(np.float64)
 
     def log_likelihood(theta: Real) -> tuple[float, Real]:
-        r, alpha, a, b = np.exp(theta)
+        r, alpha, a, b = parameters = np.exp(theta)
         shape, until_end, until_last = (r + x)[of_cell], np.log(alpha + observed), np.log(alpha + active)
         log_odds = (np.log(a) - np.log(b + x))[of_cell] + shape * (until_end - until_last)
         common = gammaln(r + x) - gammaln(r) + r * np.log(alpha) + betaln(a, b + x + 1) - betaln(a, b)
@@ -77,7 +77,7 @@ def estimate_purchasing(counts: Counts, prior: tuple[float, ...]) -> Estimate:
             chances[of_cell] + left / a,
             (chances + psi(b + x + 1) - psi(b))[of_cell] - left / (b + x)[of_cell],
         )
-        return _summed(each, slopes, np.exp(theta), weights)
+        return _summed(each, slopes, parameters, weights)
 
     return _maximise(log_likelihood, np.log(prior), float(weights.sum()))
 
@@ -94,7 +94,7 @@ def estimate_spending(spends: Spends, prior: tuple[float, ...]) -> Estimate:
     total = days[of_customer] * means
 
     def log_likelihood(theta: Real) -> tuple[float, Real]:
-        p, above_one, gamma = np.exp(theta)
+        p, above_one, gamma = parameters = np.exp(theta)
         q = above_one + 1
         shape, log_rate = p * days, np.log(gamma + total)
         common = gammaln(shape + q) - gammaln(shape) - gammaln(q) + q * np.log(gamma) + shape * np.log(days)
@@ -107,7 +107,7 @@ def estimate_spending(spends: Spends, prior: tuple[float, ...]) -> Estimate:
             by_q[of_customer] - log_rate,
             q / gamma - power / (gamma + total),
         )
-        return _summed(each, slopes, np.exp(theta), np.ones(len(means)))
+        return _summed(each, slopes, parameters, np.ones(len(means)))
 
     # gamma carries the currency's scale: a bound in units would forbid cheap or dear currencies.
     found = _maximise(log_likelihood, np.log([p, q - 1, gamma]), float(len(means)))
