@@ -12,7 +12,6 @@ from tests.kafka.scene import Scene, answers, process, scene_of, until
 
 LEAVING = 20.0
 """Seconds that a worker may take to end when it is asked to, on a machine that is busy."""
-LOGIN = 1
 
 
 @pytest.fixture
